@@ -1,0 +1,86 @@
+#ifndef IPM_PROFILE_H
+#define IPM_PROFILE_H
+
+/*
+ * Named switches and the profiles that set them.  Where the manual page, the
+ * kernels and the standards disagree, the code asks the switch and never the
+ * profile's name.
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum ipm_profile_id {
+	IPM_PF_OBSERVER,
+	IPM_PF_MANUAL,
+	IPM_PF_FREEBSD_2017,
+	IPM_PF_FREEBSD_13,
+	IPM_PF_RFC2401,
+	IPM_PF_RFC4301,
+	IPM_PF_LINUX,
+	IPM_N_PROFILES
+};
+
+enum ipm_switch {
+#define IPM_SWITCH(id, name, values, text, ...) IPM_SW_##id,
+#include "ipm_profile.def"
+#undef IPM_SWITCH
+	IPM_N_SWITCHES
+};
+
+/* The values, in the order in which the rows of ipm_profile.def name them. */
+enum { IPM_OFF, IPM_ON };
+enum { IPM_PAD_IGNORE, IPM_PAD_LAST, IPM_PAD_FULL };
+enum { IPM_DUMMY_DROP, IPM_DUMMY_PASS };
+enum { IPM_ECN_NONE, IPM_ECN_CE, IPM_ECN_RFC6040, IPM_ECN_RFC3168_DROP };
+enum { IPM_AHPAD_ANY, IPM_AHPAD_RFC4302, IPM_AHPAD_4, IPM_AHPAD_8 };
+enum { IPM_AHOPT_DATA, IPM_AHOPT_WHOLE };
+enum { IPM_AHRULES_RFC4302, IPM_AHRULES_FREEBSD, IPM_AHRULES_RFC1826 };
+enum { IPM_REPLAY_RFC, IPM_REPLAY_OLD_ACCEPT };
+enum { IPM_A3_OFF, IPM_A3_CONSECUTIVE, IPM_A3_SINCE_VALID };
+enum { IPM_TH0_REJECT, IPM_TH0_ZERO };
+enum { IPM_NATT_ANY_SOURCE, IPM_NATT_EXACT };
+enum { IPM_OVERLAP_FIRST, IPM_OVERLAP_LAST, IPM_OVERLAP_DROP };
+
+/* A profile in use: a row of the table, perhaps with switches changed. */
+struct ipm_profile {
+	const char *name;
+	uint32_t value[IPM_N_SWITCHES];
+};
+
+struct ipm_switch_row {
+	const char *name;
+	const char *values;	/* "ignore|last|full", or "number" */
+	const char *text;
+	uint32_t by_profile[IPM_N_PROFILES];
+};
+
+extern const struct ipm_switch_row ipm_switches[IPM_N_SWITCHES];
+
+const char *ipm_profile_name(enum ipm_profile_id id);
+
+/* The profile as its row says. */
+void ipm_profile_init(struct ipm_profile *p, enum ipm_profile_id id);
+
+/* Profile of this name; IPM_N_PROFILES when there is none. */
+enum ipm_profile_id ipm_profile_find(const char *name);
+
+/* Sets `name` to `value`; false when either word is unknown. */
+bool ipm_profile_set(struct ipm_profile *p, const char *name,
+    const char *value);
+
+/*
+ * The word for a value of a switch, or its decimal digits in buf (16 octets)
+ * when the switch is a number.
+ */
+const char *ipm_switch_value_text(enum ipm_switch sw, uint32_t v,
+    char buf[16]);
+
+static inline uint32_t
+ipm_sw(const struct ipm_profile *p, enum ipm_switch sw)
+{
+	return p->value[sw];
+}
+
+#endif

@@ -1,0 +1,49 @@
+#ifndef IPM_UPPER_H
+#define IPM_UPPER_H
+
+/* UDP, TCP and ICMP as far as selectors, checksums and TCP-MD5 need them. */
+
+#include "ipm_ip.h"
+
+/*
+ * What a selector can see of the upper layer.  Ports in host order; for ICMP
+ * sport is the type and dport the code.  has_ports is false when the packet
+ * is a later fragment or too short for them.
+ */
+struct ipm_upper {
+	uint8_t proto;
+	bool has_ports;
+	uint16_t sport, dport;
+	size_t off;		/* of the upper header in the packet */
+	size_t hlen;		/* of the upper header itself, 0 unknown */
+};
+
+void ipm_upper_parse(const struct ipm_ip *ip, struct ipm_upper *u);
+
+/*
+ * A UDP datagram at ip->hlen.  payload is trimmed to the UDP length; a UDP
+ * length of 0 stands for the rest of the packet (jumbograms, RFC 2675).
+ * Returns IPM_R_OK or IPM_R_BAD_LENGTH (shorter than 8, or than its length).
+ */
+struct ipm_udp {
+	uint16_t sport, dport, len, sum;
+	struct ipm_span payload;
+};
+enum ipm_reason ipm_udp_parse(const struct ipm_ip *ip, struct ipm_udp *udp);
+
+/*
+ * Checksum of an upper-layer segment with the pseudo header of `ip`:
+ * 0 when the segment's own checksum field holds the right value.
+ */
+uint16_t ipm_upper_sum(const struct ipm_ip *ip, uint8_t proto,
+    struct ipm_span segment);
+
+/* A TCP segment at ip->hlen; options is the octets behind the fixed 20. */
+struct ipm_tcp {
+	struct ipm_span header;		/* data offset * 4 octets */
+	struct ipm_span options;
+	struct ipm_span data;
+};
+enum ipm_reason ipm_tcp_parse(const struct ipm_ip *ip, struct ipm_tcp *tcp);
+
+#endif
