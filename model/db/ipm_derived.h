@@ -1,0 +1,56 @@
+#ifndef IPM_DERIVED_H
+#define IPM_DERIVED_H
+
+/*
+ * Data that can be thrown away and rebuilt from the state at any time: the
+ * index over the SAD and the keyed crypto sessions.  Never copied with a
+ * state, never digested; keyed by the SA's serial number.
+ */
+
+#include "ipm_sad.h"
+#include "../transform/ipm_ah.h"
+#include "../transform/ipm_esp.h"
+
+/* What the data path needs of one SA, ready to use. */
+struct ipm_derived_sa {
+	uint64_t serial;
+	ipm_off off;		/* of the SA in the arena */
+	uint8_t opened;		/* the session was asked for */
+	enum ipm_err err;	/* why there is no session */
+	struct ipm_esp_sa esp;	/* proto 50 */
+	struct ipm_ah_sa ah;	/* proto 51 */
+};
+
+struct ipm_derived {
+	const struct ipm_provider *provider;
+	const struct ipm_alloc *alloc;
+	uint64_t generation;	/* of the SAD it was built from */
+	struct ipm_derived_sa *sas; /* count entries */
+	uint32_t *slots;	/* open addressing: index into sas plus 1 */
+	uint32_t n_slots, count, cap;
+	bool natt_any;		/* some SA wants UDP encapsulation */
+	bool comp_any;		/* some SA is IPcomp */
+	uint16_t natt_ports[16]; /* distinct destination ports of those */
+	uint32_t n_natt_ports;	/* 16 may mean more: then look up */
+};
+
+void ipm_derived_init(struct ipm_derived *d,
+    const struct ipm_provider *provider, const struct ipm_alloc *alloc);
+
+/* Brings the index up to date with the SAD.  IPM_OK or IPM_ERR_NOMEM. */
+enum ipm_err ipm_derived_sync(struct ipm_derived *d,
+    const struct ipm_sad *sad, const struct ipm_arena *a);
+
+/*
+ * The SA of destination, protocol and SPI (the first added, where profiles
+ * allow several), or NULL.  The session is opened at the first call that finds
+ * it; ->err says what came of that.  The index must be in step.
+ */
+struct ipm_derived_sa *ipm_derived_find(struct ipm_derived *d,
+    const struct ipm_arena *a, const struct ipm_addr *dst, uint8_t proto,
+    uint32_t spi);
+
+/* Closes every session, frees everything. */
+void ipm_derived_free(struct ipm_derived *d);
+
+#endif
