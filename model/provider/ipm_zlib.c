@@ -1,0 +1,111 @@
+/*
+ * Implementation notes.  Both streams are kept and reset per packet, so a
+ * packet allocates nothing.  [freebsd opencrypto/deflate.c] Compression uses a
+ * window of 12 bits, level and strategy default, memory level 8; inflation the
+ * full 15 bits.
+ */
+#include "ipm_zlib.h"
+
+#include <limits.h>
+#include <stdlib.h>
+#define ZLIB_CONST 1
+#include <zlib.h>
+
+struct streams {
+	z_stream in, out;
+};
+
+static enum ipm_err
+compress_one(const struct ipm_compressor *c, struct ipm_span src, uint8_t *dst,
+    size_t *len)
+{
+	z_stream *z = &((struct streams *)c->ctx)->out;
+	int r;
+
+	if (src.len > UINT_MAX || *len > UINT_MAX)
+		return IPM_ERR_BADARG;
+	if (deflateReset(z) != Z_OK)
+		return IPM_ERR_PROVIDER;
+	z->next_in = src.p;
+	z->avail_in = (uInt)src.len;
+	z->next_out = dst;
+	z->avail_out = (uInt)*len;
+	r = deflate(z, Z_FINISH);
+	if (r == Z_STREAM_END) {
+		*len -= z->avail_out;
+		return IPM_OK;
+	}
+	return r == Z_OK || r == Z_BUF_ERROR ? IPM_ERR_NOBUF :
+					       IPM_ERR_PROVIDER;
+}
+
+static enum ipm_err
+decompress_one(const struct ipm_compressor *c, struct ipm_span src,
+    uint8_t *dst, size_t *len)
+{
+	z_stream *z = &((struct streams *)c->ctx)->in;
+	uint8_t beyond;
+	bool full;
+	int r;
+
+	if (src.len > UINT_MAX || *len > UINT_MAX)
+		return IPM_ERR_BADARG;
+	if (inflateReset(z) != Z_OK)
+		return IPM_ERR_PROVIDER;
+	z->next_in = src.p;
+	z->avail_in = (uInt)src.len;
+	z->next_out = dst;
+	z->avail_out = (uInt)*len;
+	r = inflate(z, Z_SYNC_FLUSH);
+	full = z->avail_out == 0;
+	*len -= z->avail_out;
+	if (r == Z_OK && full) {
+		/* Full: is there one octet more, or only the end? */
+		z->next_out = &beyond;
+		z->avail_out = 1;
+		r = inflate(z, Z_SYNC_FLUSH);
+		if (z->avail_out == 0)
+			return IPM_ERR_TOOBIG;
+	}
+	if (r == Z_MEM_ERROR)
+		return IPM_ERR_NOMEM;
+	/* The stream must end, and with the input. */
+	if (r != Z_STREAM_END || z->avail_in != 0)
+		return IPM_ERR_DATA;
+	return IPM_OK;
+}
+
+enum ipm_err
+ipm_zlib_open(struct ipm_compressor *c)
+{
+	struct streams *s = calloc(1, sizeof *s);
+
+	if (s == NULL)
+		return IPM_ERR_NOMEM;
+	if (inflateInit2(&s->in, -15) != Z_OK) {
+		free(s);
+		return IPM_ERR_NOMEM;
+	}
+	if (deflateInit2(&s->out, Z_DEFAULT_COMPRESSION, Z_DEFLATED, -12, 8,
+		Z_DEFAULT_STRATEGY) != Z_OK) {
+		(void)inflateEnd(&s->in);
+		free(s);
+		return IPM_ERR_NOMEM;
+	}
+	*c = (struct ipm_compressor){ "zlib", s, compress_one,
+		decompress_one };
+	return IPM_OK;
+}
+
+void
+ipm_zlib_close(struct ipm_compressor *c)
+{
+	struct streams *s = c->ctx;
+
+	if (s == NULL)
+		return;
+	(void)inflateEnd(&s->in);
+	(void)deflateEnd(&s->out);
+	free(s);
+	c->ctx = NULL;
+}

@@ -1,0 +1,12 @@
+#ifndef IPM_ZLIB_H
+#define IPM_ZLIB_H
+
+/* The compressor over zlib: raw deflate, FreeBSD's parameters. */
+
+#include "../ipm_provider.h"
+
+/* Fills c.  IPM_OK or IPM_ERR_NOMEM. */
+enum ipm_err ipm_zlib_open(struct ipm_compressor *c);
+void ipm_zlib_close(struct ipm_compressor *c);
+
+#endif
