@@ -71,6 +71,8 @@ struct ipm_observe_opts {
 	struct ipm_trace *trace; /* or NULL */
 	void (*opened)(void *ctx, const struct ipm_opened_layer *l);
 	void *opened_ctx;
+	ipm_fragment_fn *fragment; /* told of earlier frames, or NULL */
+	void *fragment_ctx;
 	struct ipm_ah_knobs ah_knobs;
 };
 
@@ -84,8 +86,6 @@ struct ipm_observation {
 	bool has_addrs;
 	struct ipm_addr src, dst; /* of the outermost packet */
 	uint64_t resync_tried;
-	struct ipm_reass_result reass; /* frames this one completed, or that
-					  died with it */
 };
 
 /*

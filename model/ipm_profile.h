@@ -41,7 +41,7 @@ enum { IPM_REPLAY_RFC, IPM_REPLAY_OLD_ACCEPT };
 enum { IPM_A3_OFF, IPM_A3_CONSECUTIVE, IPM_A3_SINCE_VALID };
 enum { IPM_TH0_REJECT, IPM_TH0_ZERO };
 enum { IPM_NATT_ANY_SOURCE, IPM_NATT_EXACT };
-enum { IPM_OVERLAP_FIRST, IPM_OVERLAP_LAST, IPM_OVERLAP_DROP };
+enum { IPM_OVERLAP_FIRST, IPM_OVERLAP_LAST, IPM_OVERLAP_DROP, IPM_OVERLAP_BSD };
 
 /* A profile in use: a row of the table, perhaps with switches changed. */
 struct ipm_profile {

@@ -82,11 +82,14 @@ struct ipm_sad {
 /*
  * Adds an SA.
  *
- * Returns IPM_OK with *off; IPM_ERR_EXISTS when destination, protocol and SPI
- * are taken; IPM_ERR_BADARG (key length, window too large for ESN, an
- * algorithm that does not fit the protocol, families that differ, IPcomp
- * without comp, ESP without enc, AH without auth); IPM_ERR_NOMEM.  Nothing is
- * changed unless IPM_OK.
+ * Whether destination, protocol and SPI are taken already is the caller's to
+ * ask (through the index, ipm_derived_find): the profiles differ in what they
+ * make of it.
+ *
+ * Returns IPM_OK with *off; IPM_ERR_BADARG (key length, window too large for
+ * ESN, an algorithm that does not fit the protocol, families that differ,
+ * IPcomp without comp, ESP without enc, AH without auth); IPM_ERR_NOMEM.
+ * Nothing is changed unless IPM_OK.
  */
 enum ipm_err ipm_sad_add(struct ipm_sad *sad, struct ipm_arena *arena,
     const struct ipm_alloc *alloc, uint64_t now,

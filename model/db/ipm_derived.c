@@ -1,0 +1,303 @@
+/*
+ * Implementation notes.  The entries stand in an array in order of addition;
+ * a slot table of open addressing holds indices into it.  When SAs were only
+ * added since the last look, the new ones (they are at the end of the SAD's
+ * list) are appended; after a deletion all is built anew, and sessions move
+ * over by serial number.
+ */
+#include "ipm_derived.h"
+
+#include <string.h>
+
+void
+ipm_derived_init(struct ipm_derived *d, const struct ipm_provider *provider,
+    const struct ipm_alloc *alloc)
+{
+	*d = (struct ipm_derived){ .provider = provider, .alloc = alloc };
+}
+
+/* A 64-bit finaliser: every input bit reaches every output bit. */
+static uint64_t
+mix(uint64_t x)
+{
+	x ^= x >> 33;
+	x *= 0xff51afd7ed558ccdU;
+	x ^= x >> 33;
+	x *= 0xc4ceb9fe1a85ec53U;
+	return x ^ x >> 33;
+}
+
+static uint32_t
+hash(const struct ipm_addr *dst, uint8_t proto, uint32_t spi)
+{
+	uint64_t h = mix((uint64_t)spi << 16 | (uint64_t)proto << 8 |
+	    dst->family);
+
+	h = mix(h ^ ipm_load64(dst->octet));
+	if (dst->family == 6)
+		h = mix(h ^ ipm_load64(dst->octet + 8) ^ dst->scope);
+	return (uint32_t)h;
+}
+
+static void *
+resize(const struct ipm_derived *d, void *old, size_t old_size,
+    size_t new_size)
+{
+	return d->alloc->resize(d->alloc->ctx, old, old_size, new_size);
+}
+
+/* Puts entry i into the table; of equal keys the earlier one is found. */
+static void
+insert(struct ipm_derived *d, const struct ipm_arena *a, uint32_t i)
+{
+	const struct ipm_sa *sa = ipm_arena_at(a, d->sas[i].off);
+	uint32_t at = hash(&sa->dst, sa->proto, sa->spi) & (d->n_slots - 1);
+
+	while (d->slots[at] != 0)
+		at = (at + 1) & (d->n_slots - 1);
+	d->slots[at] = i + 1;
+}
+
+/* Room for n entries at a load of at most one half. */
+static enum ipm_err
+reserve(struct ipm_derived *d, const struct ipm_arena *a, uint32_t n)
+{
+	uint32_t want = d->n_slots == 0 ? 16 : d->n_slots;
+	void *p;
+
+	if (n > d->cap) {
+		uint32_t cap = d->cap == 0 ? 8 : d->cap * 2;
+
+		if (cap < n)
+			cap = n;
+		p = resize(d, d->sas, d->cap * sizeof d->sas[0],
+		    cap * sizeof d->sas[0]);
+		if (p == NULL)
+			return IPM_ERR_NOMEM;
+		d->sas = p;
+		d->cap = cap;
+	}
+	while (want / 2 < n)
+		want *= 2;
+	if (want == d->n_slots)
+		return IPM_OK;
+	p = resize(d, d->slots, d->n_slots * sizeof d->slots[0],
+	    want * sizeof d->slots[0]);
+	if (p == NULL)
+		return IPM_ERR_NOMEM;
+	d->slots = p;
+	d->n_slots = want;
+	memset(d->slots, 0, want * sizeof d->slots[0]);
+	for (uint32_t i = 0; i < d->count; i++)
+		insert(d, a, i);
+	return IPM_OK;
+}
+
+static void
+note_port(struct ipm_derived *d, uint16_t port)
+{
+	d->natt_any = true;
+	for (uint32_t i = 0; i < d->n_natt_ports; i++)
+		if (d->natt_ports[i] == port)
+			return;
+	if (d->n_natt_ports <
+	    sizeof d->natt_ports / sizeof d->natt_ports[0])
+		d->natt_ports[d->n_natt_ports++] = port;
+}
+
+static enum ipm_err
+append(struct ipm_derived *d, const struct ipm_arena *a, ipm_off off)
+{
+	const struct ipm_sa *sa = ipm_arena_at(a, off);
+
+	if (reserve(d, a, d->count + 1) != IPM_OK)
+		return IPM_ERR_NOMEM;
+	d->sas[d->count] = (struct ipm_derived_sa){ .serial = sa->serial,
+		.off = off };
+	insert(d, a, d->count++);
+	if ((sa->flags & IPM_SAF_NATT) != 0)
+		note_port(d, sa->dport);
+	d->comp_any = d->comp_any || sa->proto == IPM_PROTO_IPCOMP;
+	return IPM_OK;
+}
+
+static struct ipm_session *
+session_of(const struct ipm_derived_sa *s)
+{
+	return s->esp.session != NULL ? s->esp.session : s->ah.session;
+}
+
+static void
+drop_entry(const struct ipm_derived *d, struct ipm_derived_sa *s)
+{
+	if (session_of(s) != NULL)
+		d->provider->close(d->provider, session_of(s));
+	ipm_wipe(s, sizeof *s);
+}
+
+/* Entries before `from` stay; the SAs of the list from `off` on are added. */
+static enum ipm_err
+append_from(struct ipm_derived *d, const struct ipm_arena *a, ipm_off off)
+{
+	while (off != 0) {
+		const struct ipm_sa *sa = ipm_arena_at(a, off);
+		ipm_off next = sa->next;
+
+		if (append(d, a, off) != IPM_OK)
+			return IPM_ERR_NOMEM;
+		off = next;
+	}
+	return IPM_OK;
+}
+
+/* Builds anew, carrying sessions over: both lists ascend by serial. */
+static enum ipm_err
+rebuild(struct ipm_derived *d, const struct ipm_sad *sad,
+    const struct ipm_arena *a)
+{
+	struct ipm_derived old = *d;
+	enum ipm_err err;
+	uint32_t j = 0;
+
+	ipm_derived_init(d, old.provider, old.alloc);
+	err = append_from(d, a, sad->first);
+	for (uint32_t i = 0; err == IPM_OK && i < d->count; i++) {
+		while (j < old.count && old.sas[j].serial < d->sas[i].serial)
+			drop_entry(&old, &old.sas[j++]);
+		if (j < old.count &&
+		    old.sas[j].serial == d->sas[i].serial) {
+			ipm_off off = d->sas[i].off;
+
+			d->sas[i] = old.sas[j++];
+			d->sas[i].off = off;
+		}
+	}
+	while (j < old.count)
+		drop_entry(&old, &old.sas[j++]);
+	if (old.sas != NULL)
+		(void)resize(&old, old.sas, old.cap * sizeof old.sas[0], 0);
+	if (old.slots != NULL)
+		(void)resize(&old, old.slots,
+		    old.n_slots * sizeof old.slots[0], 0);
+	return err;
+}
+
+enum ipm_err
+ipm_derived_sync(struct ipm_derived *d, const struct ipm_sad *sad,
+    const struct ipm_arena *a)
+{
+	enum ipm_err err;
+	bool only_added;
+
+	if (d->generation == sad->generation)
+		return IPM_OK;
+	/* Each addition and deletion counts one, so equal growth of both
+	 * numbers means additions alone. */
+	only_added = sad->count >= d->count &&
+	    sad->generation - d->generation == sad->count - d->count;
+	if (!only_added)
+		err = rebuild(d, sad, a);
+	else if (d->count == 0)
+		err = append_from(d, a, sad->first);
+	else
+		err = append_from(d, a,
+		    ((const struct ipm_sa *)ipm_arena_at(a,
+			 d->sas[d->count - 1].off))
+			->next);
+	if (err == IPM_OK)
+		d->generation = sad->generation;
+	return err;
+}
+
+static const uint8_t *
+key_at(const struct ipm_arena *a, ipm_off off)
+{
+	return ipm_arena_at(a, off);
+}
+
+/* Opens the session and copies what the transforms ask of the SA. */
+static void
+open_sa(struct ipm_derived *d, const struct ipm_arena *a,
+    struct ipm_derived_sa *s)
+{
+	const struct ipm_sa *sa = ipm_arena_at(a, s->off);
+	const struct ipm_alg *enc = ipm_sa_alg(sa->enc);
+	const struct ipm_alg *auth = ipm_sa_alg(sa->auth);
+	size_t enc_salt = enc == NULL ? 0 : enc->salt_len;
+	size_t auth_salt = auth == NULL ? 0 : auth->salt_len;
+	const uint8_t *ek = key_at(a, sa->enc_key);
+	const uint8_t *ak = key_at(a, sa->auth_key);
+	struct ipm_session_desc desc = { .enc = enc,
+		.enc_key = ipm_span(ek, sa->enc_key_len - enc_salt),
+		.auth = auth,
+		.auth_key = ipm_span(ak, sa->auth_key_len - auth_salt) };
+	struct ipm_session *session = NULL;
+
+	s->opened = 1;
+	s->err = IPM_OK;
+	if (enc == NULL && auth == NULL)
+		return;
+	s->err = d->provider->open(d->provider, &desc, &session);
+	if (s->err != IPM_OK)
+		return;
+	if (sa->proto == IPM_PROTO_ESP) {
+		s->esp = (struct ipm_esp_sa){ .spi = sa->spi,
+			.enc = enc,
+			.auth = auth,
+			.esn = (sa->flags & IPM_SAF_ESN) != 0,
+			.old = (sa->flags & IPM_SAF_OLD) != 0,
+			.pad_fill = (sa->flags & IPM_SAF_PAD_ZERO) != 0 ?
+			    IPM_PAD_ZERO :
+			    (sa->flags & IPM_SAF_PAD_RANDOM) != 0 ?
+			    IPM_PAD_RANDOM :
+			    IPM_PAD_SEQ,
+			.provider = d->provider,
+			.session = session };
+		memcpy(s->esp.salt, ek + desc.enc_key.len, enc_salt);
+		return;
+	}
+	s->ah = (struct ipm_ah_sa){ .spi = sa->spi,
+		.auth = auth,
+		.esn = (sa->flags & IPM_SAF_ESN) != 0,
+		.old = (sa->flags & IPM_SAF_OLD) != 0,
+		.align4 = (sa->flags & IPM_SAF_ALIGN4) != 0,
+		.provider = d->provider,
+		.session = session };
+	memcpy(s->ah.salt, ak + desc.auth_key.len, auth_salt);
+}
+
+struct ipm_derived_sa *
+ipm_derived_find(struct ipm_derived *d, const struct ipm_arena *a,
+    const struct ipm_addr *dst, uint8_t proto, uint32_t spi)
+{
+	uint32_t at;
+
+	if (d->n_slots == 0)
+		return NULL;
+	at = hash(dst, proto, spi) & (d->n_slots - 1);
+	for (; d->slots[at] != 0; at = (at + 1) & (d->n_slots - 1)) {
+		struct ipm_derived_sa *s = &d->sas[d->slots[at] - 1];
+		const struct ipm_sa *sa = ipm_arena_at(a, s->off);
+
+		if (sa->spi != spi || sa->proto != proto ||
+		    !ipm_addr_equal(&sa->dst, dst))
+			continue;
+		if (!s->opened)
+			open_sa(d, a, s);
+		return s;
+	}
+	return NULL;
+}
+
+void
+ipm_derived_free(struct ipm_derived *d)
+{
+	for (uint32_t i = 0; i < d->count; i++)
+		drop_entry(d, &d->sas[i]);
+	if (d->sas != NULL)
+		(void)resize(d, d->sas, d->cap * sizeof d->sas[0], 0);
+	if (d->slots != NULL)
+		(void)resize(d, d->slots, d->n_slots * sizeof d->slots[0],
+		    0);
+	ipm_derived_init(d, d->provider, d->alloc);
+}

@@ -1,0 +1,65 @@
+#ifndef IPM_REASS_H
+#define IPM_REASS_H
+
+/*
+ * Fragments waiting for their packet, IPv4 and IPv6, before IPsec sees it.
+ * Every fragment's frame is told about exactly once: when a packet is complete
+ * (it was completed by such a frame) or when it is given up (why).
+ *
+ * Source: RFC 791 3.2; RFC 8200 4.5; RFC 5722 4; RFC 6946; FreeBSD
+ * sys/netinet/ip_reass.c.
+ */
+
+#include "ipm_arena.h"
+#include "ipm_digest.h"
+#include "../wire/ipm_ip.h"
+
+struct ipm_reass {
+	ipm_off first, last;	/* packets in order of their first fragment */
+	uint32_t count;
+};
+
+/*
+ * What became of an earlier frame: reason IPM_R_OK, then it belongs to the
+ * packet that frame `by` completed; else it died for that reason.
+ */
+typedef void ipm_fragment_fn(void *ctx, uint64_t frame,
+    enum ipm_reason reason, uint64_t by);
+
+struct ipm_reass_env {
+	struct ipm_arena *arena;
+	const struct ipm_alloc *alloc;
+	const struct ipm_profile *pf;
+	uint64_t now;		/* seconds */
+	ipm_fragment_fn *tell;	/* or NULL */
+	void *tell_ctx;
+};
+
+void ipm_reass_init(struct ipm_reass *t);
+
+/* Gives up packets whose time is over (switches frag-seconds4, -6). */
+void ipm_reass_expire(struct ipm_reass *t, const struct ipm_reass_env *e);
+
+/*
+ * Takes one fragment (ip->fragment is true).
+ *
+ *   frame   its number
+ *   out     room for a whole packet; used on IPM_R_OK alone
+ *   packet  the whole packet in out
+ *   pieces  fragments it was made of
+ *
+ * Returns IPM_R_FRAG_PENDING (kept); IPM_R_OK (the packet is complete);
+ * FRAG_BAD, FRAG_DUPLICATE, FRAG_TOO_BIG, FRAG_FULL (no room for another
+ * packet), NO_MEMORY: this fragment alone is dropped; FRAG_OVERLAP and
+ * FRAG_FULL (too many pieces of one packet): the whole packet is given up, and
+ * an IPv6 one refuses whatever else comes of it until its time is over.
+ */
+enum ipm_reason ipm_reass_add(struct ipm_reass *t,
+    const struct ipm_reass_env *e, const struct ipm_ip *ip, uint64_t frame,
+    uint8_t *out, size_t cap, struct ipm_span *packet, size_t *pieces);
+
+/* Adds what waits to a digest (ipm_state_digest). */
+void ipm_reass_digest(const struct ipm_reass *t, const struct ipm_arena *a,
+    struct ipm_digest *d);
+
+#endif
