@@ -355,6 +355,6 @@ yyreport_syntax_error(
 		at += (size_t)k;
 	}
 	(void)found(c, yypcontext_token(ctx), what, sizeof(what));
-	(void)hx_sk_fail(c, &c->last, "unexpected %s, expected %s", what, list);
+	(void)hx_sk_fail(c, &c->last, "found %s, expected %s", what, list);
 	return 0;
 }
