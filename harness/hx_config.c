@@ -25,29 +25,12 @@ parse_setkey(const char *buf, size_t len, const char *file,
 		ok = hx_setkey_run(&script, file, &r, err);
 	}
 	if (ok) {
-		cfg->kind = HX_CONFIG_SETKEY;
-		cfg->sas = r.sas;
+		hx_config_take(cfg, HX_CONFIG_SETKEY, &r.sas);
 		cfg->n_policies = r.n_policies;
 		cfg->n_policy_deletes = r.n_policy_deletes;
 	}
 	hx_setkey_free(&script);
 	return ok;
-}
-
-static bool
-parse_sidecar(const char *buf, size_t len, const char *file,
-    struct hx_config *cfg, struct hx_err *err)
-{
-	struct hx_sidecar sc;
-
-	if (!hx_sidecar_parse(buf, len, file, &sc, err))
-		return false;
-	cfg->kind = HX_CONFIG_SIDECAR;
-	cfg->sas = sc.sas;
-	/* The list has moved; the rest goes. */
-	memset(&sc.sas, 0, sizeof(sc.sas));
-	hx_sidecar_free(&sc);
-	return true;
 }
 
 bool
@@ -67,7 +50,7 @@ hx_config_parse(const char *buf, size_t len, const char *file,
 		i++;
 	/* No statement of setkey(8) begins with a brace. */
 	if (i < len && buf[i] == '{')
-		return parse_sidecar(buf, len, file, cfg, err);
+		return hx_sidecar_parse(buf, len, file, cfg, err);
 	return parse_setkey(buf, len, file, cfg, err);
 }
 
@@ -151,8 +134,24 @@ hx_config_load(const char *path, struct hx_config *cfg, struct hx_err *err)
 }
 
 void
+hx_config_take(
+    struct hx_config *cfg, enum hx_config_kind kind, struct hx_salist *list)
+{
+	memset(cfg, 0, sizeof(*cfg));
+	cfg->kind = kind;
+	cfg->sas = list->sas;
+	cfg->n = list->n;
+	/* No look-up from here on. */
+	list->sas = NULL;
+	list->n = 0;
+	hx_salist_free(list);
+}
+
+void
 hx_config_free(struct hx_config *cfg)
 {
-	hx_salist_free(&cfg->sas);
+	struct hx_salist list = { .sas = cfg->sas, .n = cfg->n };
+
+	hx_salist_free(&list);
 	memset(cfg, 0, sizeof(*cfg));
 }

@@ -19,8 +19,9 @@ enum hx_config_kind {
 
 struct hx_config {
 	enum hx_config_kind kind;
-	struct hx_salist sas; /* .sas[0 .. .n - 1], each with its line */
-	size_t n_policies;    /* spdadd read and kept in force, not acted on */
+	struct hx_sa *sas; /* n of them, in order of addition */
+	size_t n;
+	size_t n_policies;       /* spdadd read and in force, not acted on */
 	size_t n_policy_deletes; /* spddelete read, not acted on */
 };
 
@@ -37,6 +38,10 @@ bool hx_config_load(
 /* The same from memory; `file` is what errors call it. */
 bool hx_config_parse(const char *buf, size_t len, const char *file,
     struct hx_config *cfg, struct hx_err *err);
+
+/* Makes *cfg of what a reader has listed; the list is empty afterwards. */
+void hx_config_take(
+    struct hx_config *cfg, enum hx_config_kind kind, struct hx_salist *list);
 
 /* Wipes the keys, frees everything, leaves an empty configuration. */
 void hx_config_free(struct hx_config *cfg);

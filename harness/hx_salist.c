@@ -48,19 +48,18 @@ spi_refusal(const struct ipm_sa_config *c, char *buf, size_t len)
 	}
 	if (c->proto != IPM_PROTO_IPCOMP)
 		return NULL;
-	/* [freebsd key.c key_add] Only a raw CPI may have more than 16 bits,
-	 * and then the low 16 go on the wire. */
-	if (c->spi > 0xffff && (c->flags & IPM_SAF_RAWCPI) == 0) {
+	/* [freebsd key.c key_add] A raw CPI may have more bits there, but only
+	 * 16 go on the wire and no packet would find that SA. */
+	if (c->spi > 0xffff) {
 		(void)snprintf(buf, len, "CPI 0x%x has more than 16 bits",
 		    (unsigned)c->spi);
 		return buf;
 	}
 	/* [IPCOMP-3.3-05] 1 to 63 are the well-known algorithms;
 	 * [IPCOMP-3.3-06] 64 to 255 are reserved. */
-	const unsigned cpi = c->spi & 0xffff;
-	if (cpi == 0 || (cpi >= 64 && cpi <= 255)) {
-		(void)snprintf(
-		    buf, len, "CPI %u is reserved (0 and 64 to 255)", cpi);
+	if (c->spi >= 64 && c->spi <= 255) {
+		(void)snprintf(buf, len, "CPI %u is reserved (64 to 255)",
+		    (unsigned)c->spi);
 		return buf;
 	}
 	return NULL;

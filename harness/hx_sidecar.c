@@ -141,8 +141,9 @@ hex_value(char ch)
 	return -1;
 }
 
-bool
-hx_hex_decode(const char *text, uint8_t *out, size_t cap, size_t *len)
+/* Two digits to an octet; false for anything else and when out is full. */
+static bool
+hex_decode(const char *text, uint8_t *out, size_t cap, size_t *len)
 {
 	*len = 0;
 	for (; text[0] != '\0'; text += 2) {
@@ -249,7 +250,7 @@ get_hex(const struct reader *r, const json_t *o, const char *name,
 		return true;
 	if (strlen(text) > 2 * (KEY_ROOM - *len))
 		return fail(r, name, "too long: %zu digits", strlen(text));
-	if (!hx_hex_decode(text, key + *len, KEY_ROOM - *len, &n))
+	if (!hex_decode(text, key + *len, KEY_ROOM - *len, &n))
 		return fail(r, name,
 		    "an even number of hexadecimal digits is expected");
 	*len += n;
@@ -513,8 +514,7 @@ get_sas(struct reader *r, const json_t *root, struct hx_salist *list)
 
 /* frames or negative: an array of objects, or absent. */
 static bool
-get_truth(const struct reader *r, const json_t *root, const char *name,
-    const json_t **v)
+check_truth(const struct reader *r, const json_t *root, const char *name)
 {
 	const json_t *m = json_object_get(root, name);
 	char path[40];
@@ -531,7 +531,6 @@ get_truth(const struct reader *r, const json_t *root, const char *name,
 		return fail(r, path, "an object is expected, not %s",
 		    type_name(json_array_get(m, i)));
 	}
-	*v = m;
 	return true;
 }
 
@@ -557,35 +556,52 @@ check_schema(const struct reader *r, const json_t *root)
 
 /* Jansson's complaint, without the piece of text it quotes: maybe a key. */
 static void
-syntax_error(const struct reader *r, const json_error_t *e)
+syntax_error(const char *file, const json_error_t *e, struct hx_err *err)
 {
 	const char *near = strstr(e->text, " near '");
 	const int len =
 	    near == NULL ? (int)strlen(e->text) : (int)(near - e->text);
 
-	hx_err_set(r->err, r->file, e->line > 0 ? (unsigned)e->line : 1,
+	hx_err_set(err, file, e->line > 0 ? (unsigned)e->line : 1,
 	    e->column > 0 ? (unsigned)e->column : 0, "%.*s", len, e->text);
 }
 
 bool
-hx_sidecar_parse(const char *buf, size_t len, const char *file,
-    struct hx_sidecar *sc, struct hx_err *err)
+hx_sidecar_read(const json_t *root, const char *file, struct hx_config *cfg,
+    struct hx_err *err)
 {
 	struct reader r = { .file = file, .err = err };
-	json_error_t e;
+	struct hx_salist list;
+	bool ok;
 
-	memset(sc, 0, sizeof(*sc));
-	sc->root = json_loadb(buf, len, JSON_REJECT_DUPLICATES, &e);
-	if (sc->root == NULL) {
-		syntax_error(&r, &e);
+	memset(cfg, 0, sizeof(*cfg));
+	memset(&list, 0, sizeof(list));
+	ok = check_schema(&r, root) && get_sas(&r, root, &list) &&
+	    check_truth(&r, root, "frames") &&
+	    check_truth(&r, root, "negative");
+	if (ok)
+		hx_config_take(cfg, HX_CONFIG_SIDECAR, &list);
+	else
+		hx_salist_free(&list);
+	return ok;
+}
+
+bool
+hx_sidecar_parse(const char *buf, size_t len, const char *file,
+    struct hx_config *cfg, struct hx_err *err)
+{
+	json_error_t e;
+	json_t *root = json_loadb(buf, len, JSON_REJECT_DUPLICATES, &e);
+
+	memset(cfg, 0, sizeof(*cfg));
+	if (root == NULL) {
+		syntax_error(file, &e, err);
 		return false;
 	}
-	if (check_schema(&r, sc->root) && get_sas(&r, sc->root, &sc->sas) &&
-	    get_truth(&r, sc->root, "frames", &sc->frames) &&
-	    get_truth(&r, sc->root, "negative", &sc->negative))
-		return true;
-	hx_sidecar_free(sc);
-	return false;
+	const bool ok = hx_sidecar_read(root, file, cfg, err);
+	hx_sidecar_wipe(root);
+	json_decref(root);
+	return ok;
 }
 
 /* Overwrites a string in place; Jansson gives no way to wipe one. */
@@ -603,10 +619,10 @@ wipe_member(const json_t *o, const char *name)
 }
 
 void
-hx_sidecar_free(struct hx_sidecar *sc)
+hx_sidecar_wipe(json_t *root)
 {
 	static const char *const members[] = { "encryption", "authentication" };
-	const json_t *sas = json_object_get(sc->root, "sas");
+	const json_t *sas = json_object_get(root, "sas");
 
 	for (size_t i = 0; i < json_array_size(sas); i++) {
 		for (size_t k = 0; k < 2; k++) {
@@ -617,7 +633,4 @@ hx_sidecar_free(struct hx_sidecar *sc)
 			wipe_member(o, "salt");
 		}
 	}
-	json_decref(sc->root);
-	hx_salist_free(&sc->sas);
-	memset(sc, 0, sizeof(*sc));
 }

@@ -14,40 +14,27 @@
 
 #include <jansson.h>
 
-#include "hx_err.h"
-#include "hx_salist.h"
-
-struct hx_sidecar {
-	struct hx_salist sas;   /* in the order of `sas`; lines are 0 */
-	json_t *root;           /* owned; an object */
-	const json_t *frames;   /* array of objects, or NULL: in root */
-	const json_t *negative; /* likewise */
-};
+#include "hx_config.h"
 
 /*
- * Reads a sidecar.
+ * Reads the SAs of a sidecar.
  *
+ *   root  any JSON value, the caller's; not kept
  *   file  what errors call it
  *
- * Returns true with *sc filled (hx_sidecar_free it), or false with one line
- * in *err: file and line for text that is not JSON, file and the path of the
- * member ("sas[1].encryption.key") for the rest.  *sc then holds nothing.
+ * Returns true with *cfg filled (hx_config_free it), or false with one line
+ * in *err: file and path of the member ("sas[1].encryption.key"); *cfg then
+ * holds nothing.  After true, `frames` and `negative` of root are absent or
+ * arrays of objects; what is in those objects is not looked at.
  */
+bool hx_sidecar_read(const json_t *root, const char *file,
+    struct hx_config *cfg, struct hx_err *err);
+
+/* The same from text; text that is not JSON is an error with its line. */
 bool hx_sidecar_parse(const char *buf, size_t len, const char *file,
-    struct hx_sidecar *sc, struct hx_err *err);
+    struct hx_config *cfg, struct hx_err *err);
 
-/* Wipes the keys, those in root too, and frees everything. */
-void hx_sidecar_free(struct hx_sidecar *sc);
-
-/*
- * Decodes lower- or upper-case hexadecimal digits, two to an octet.
- *
- *   out, cap  the caller's room
- *   len       set to the octets written
- *
- * Returns false when a character is no digit, their count is odd, or the
- * octets do not fit; out then holds what could be read.
- */
-bool hx_hex_decode(const char *text, uint8_t *out, size_t cap, size_t *len);
+/* Overwrites the keys in a sidecar before json_decref; any value will do. */
+void hx_sidecar_wipe(json_t *root);
 
 #endif
