@@ -77,6 +77,13 @@ ipm_alg_by_setkey(const char *word, enum ipm_alg_kind kind_a,
 }
 
 bool
+ipm_alg_is_keyed_hash(const struct ipm_alg *alg)
+{
+	return alg->prim == IPM_PRIM_KEYED_MD5 ||
+	    alg->prim == IPM_PRIM_KEYED_SHA1;
+}
+
+bool
 ipm_alg_key_ok(const struct ipm_alg *alg, size_t len)
 {
 	if (len < alg->key_min || len > alg->key_max)

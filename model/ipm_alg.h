@@ -102,6 +102,12 @@ const struct ipm_alg *ipm_alg_by_family(const char *family,
 const struct ipm_alg *ipm_alg_by_setkey(const char *word,
     enum ipm_alg_kind kind_a, enum ipm_alg_kind kind_b);
 
+/*
+ * A hash over key, data, key (RFC 1828, RFC 1852): FreeBSD keeps the DF bit
+ * under the AH ICV for these.
+ */
+bool ipm_alg_is_keyed_hash(const struct ipm_alg *alg);
+
 /* May a key of len octets, salt not counted, be used? */
 bool ipm_alg_key_ok(const struct ipm_alg *alg, size_t len);
 

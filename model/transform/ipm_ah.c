@@ -1,0 +1,250 @@
+/*
+ * Implementation notes.  The packet is never copied for its ICV: the MAC runs
+ * over parts, the massaged header, AH with zeros where the ICV stands, the
+ * payload as it lies, and with ESN the high half [AH-3.3.3.2.2-01].
+ */
+#include "ipm_ah.h"
+
+#include <string.h>
+
+struct ipm_ah_knobs
+ipm_ah_knobs_default(void)
+{
+	return (struct ipm_ah_knobs){ .cleartos = true, .offsetmask = 0 };
+}
+
+static size_t
+fixed_len(const struct ipm_ah_sa *sa)
+{
+	return sa->old ? 8 : 12;
+}
+
+/* [AHOLD-RFC1828-03] Old AH carries 16 octets of whatever digest. */
+static size_t
+icv_len(const struct ipm_ah_sa *sa)
+{
+	return sa->old ? 16 : sa->auth->icv_len;
+}
+
+static size_t
+round_up(size_t n, size_t to)
+{
+	return (n + to - 1) / to * to;
+}
+
+/* Fixed part, IV and ICV, before any filling. */
+static size_t
+bare_len(const struct ipm_ah_sa *sa)
+{
+	return fixed_len(sa) + sa->auth->iv_len + icv_len(sa);
+}
+
+size_t
+ipm_ah_len(const struct ipm_ah_sa *sa, uint8_t ip_version, size_t fill_to)
+{
+	if (fill_to == 0)
+		fill_to = ip_version == 4 ? 4 : 8;
+	return round_up(bare_len(sa), fill_to);
+}
+
+/* Is this a header length the profile takes? */
+static bool
+length_ok(const struct ipm_ah_sa *sa, const struct ipm_profile *pf,
+    uint8_t version, size_t ahlen)
+{
+	size_t four = ipm_ah_len(sa, version, 4);
+	size_t eight = ipm_ah_len(sa, version, 8);
+
+	switch (ipm_sw(pf, IPM_SW_AH_ICV_PAD)) {
+	case IPM_AHPAD_RFC4302:
+		/* [AH-2.6-02] [AH-2.6-03] */
+		return ahlen == (version == 4 ? four : eight);
+	case IPM_AHPAD_4:
+		return ahlen == four;
+	case IPM_AHPAD_8:
+		return ahlen == eight;
+	default:
+		return ahlen == four || ahlen == eight;
+	}
+}
+
+/* Octets of the header as its length octet states them [AH-2.2-01]. */
+static size_t
+stated_len(const struct ipm_ah_sa *sa, uint8_t len)
+{
+	/* [AHOLD-RFC1826-02] The old one counts the data alone. */
+	return sa->old ? 8 + (size_t)len * 4 : ((size_t)len + 2) * 4;
+}
+
+enum ipm_reason
+ipm_ah_peek(const struct ipm_ah_sa *sa, struct ipm_span ah, uint32_t *seq_lo)
+{
+	*seq_lo = 0;
+	if (ah.len < fixed_len(sa))
+		return IPM_R_BAD_LENGTH;
+	if (!sa->old)
+		*seq_lo = ipm_load32(ah.p + 8);
+	return IPM_R_OK;
+}
+
+/* The value over header, AH and payload; ah is the AH header's octets. */
+static enum ipm_err
+compute(const struct ipm_ah_sa *sa, struct ipm_span hdr, const uint8_t *ah,
+    size_t ahlen, struct ipm_span payload, uint64_t seq, uint8_t *out)
+{
+	static const uint8_t zero[IPM_ICV_MAX];
+	size_t lead = fixed_len(sa) + sa->auth->iv_len;
+	struct ipm_span parts[6];
+	uint8_t hi[4], nonce[16];
+	size_t n = 0, nonce_len;
+
+	nonce_len =
+	    ipm_alg_nonce(sa->auth, sa->salt, ah + fixed_len(sa), nonce);
+	parts[n++] = hdr;
+	parts[n++] = ipm_span(ah, lead);
+	parts[n++] = ipm_span(zero, icv_len(sa));
+	parts[n++] = ipm_span(ah + lead + icv_len(sa),
+	    ahlen - lead - icv_len(sa));
+	parts[n++] = payload;
+	if (sa->esn) {
+		ipm_store32(hi, (uint32_t)(seq >> 32));
+		parts[n++] = ipm_span(hi, sizeof hi);
+	}
+	return sa->provider->mac(sa->session, nonce_len == 0 ? NULL : nonce,
+	    nonce_len, parts, n, out);
+}
+
+static void
+read_choices(const struct ipm_ah_sa *sa, const uint8_t *ah, size_t ahlen,
+    uint64_t seq, struct ipm_ah_choices *c)
+{
+	size_t bare = bare_len(sa);
+
+	c->seq = seq;
+	c->reserved = ipm_load16(ah + 2);
+	memcpy(c->iv, ah + fixed_len(sa), sa->auth->iv_len);
+	c->fill_len = (uint8_t)(ahlen - bare);
+	memcpy(c->fill, ah + bare, c->fill_len);
+}
+
+enum ipm_reason
+ipm_ah_open(const struct ipm_ah_sa *sa, const struct ipm_profile *pf,
+    const struct ipm_ah_knobs *knobs, const struct ipm_ip *ip, uint64_t seq,
+    uint8_t *scratch, size_t cap, bool explain, struct ipm_trace *trace,
+    struct ipm_ah_opened *o)
+{
+	struct ipm_span ah = ipm_span_from(ip->packet, ip->hlen);
+	uint8_t mac[IPM_ICV_MAX];
+	const uint8_t *received;
+	enum ipm_reason r;
+
+	o->icv_ok = false;
+	o->icv_len = icv_len(sa);
+	o->payload = ipm_span(NULL, 0);
+	if (ah.len < bare_len(sa))
+		return IPM_R_BAD_LENGTH;
+	o->next_header = ah.p[0];
+	o->ahlen = stated_len(sa, ah.p[1]);
+	if (o->ahlen > ah.len || !length_ok(sa, pf, ip->version, o->ahlen))
+		return IPM_R_BAD_LENGTH;
+	if (cap < ip->hlen)
+		return IPM_R_NO_MEMORY;
+	memcpy(scratch, ip->packet.p, ip->hlen);
+	r = ipm_ah_massage(scratch, ip->hlen, ip->version, pf, knobs,
+	    ipm_alg_is_keyed_hash(sa->auth), false);
+	if (r != IPM_R_OK)
+		return r;
+	if (compute(sa, ipm_span(scratch, ip->hlen), ah.p, o->ahlen,
+		ipm_span_from(ah, o->ahlen), seq, mac) != IPM_OK)
+		return IPM_R_CRYPTO_FAILED;
+	received = ah.p + fixed_len(sa) + sa->auth->iv_len;
+	o->icv_ok = ipm_ct_equal(mac, received, o->icv_len);
+	r = o->icv_ok ? IPM_R_OK : IPM_R_ICV_BAD;
+	ipm_trace_add(trace, IPM_STEP_ICV, r, ip->packet.len, o->icv_len);
+	if (!o->icv_ok) {
+		memcpy(o->received, received, o->icv_len);
+		if (explain)
+			memcpy(o->computed, mac, o->icv_len);
+		return r;
+	}
+	read_choices(sa, ah.p, o->ahlen, seq, &o->choices);
+	o->payload = ipm_span_from(ah, o->ahlen);
+	return IPM_R_OK;
+}
+
+enum ipm_reason
+ipm_ah_seal(const struct ipm_ah_sa *sa, const struct ipm_profile *pf,
+    const struct ipm_ah_knobs *knobs, const struct ipm_ah_choices *c,
+    struct ipm_span hdr, uint8_t version, size_t proto_off,
+    uint8_t next_header, struct ipm_span payload, bool outbound,
+    uint8_t *out, size_t cap, size_t *len)
+{
+	size_t ahlen = bare_len(sa) + c->fill_len;
+	size_t total = hdr.len + ahlen + payload.len;
+	uint8_t saved[IPM_IP6_HLEN * 4], mac[IPM_ICV_MAX], *ah;
+	enum ipm_reason r;
+	enum ipm_err err;
+
+	*len = 0;
+	if (ahlen % 4 != 0 || ahlen > 1024)
+		return IPM_R_BAD_LENGTH;
+	if (total > cap)
+		return IPM_R_NO_MEMORY;
+	ah = out + hdr.len;
+	memcpy(out, hdr.p, hdr.len);
+	memcpy(ah + ahlen, payload.p, payload.len);
+	if (!ipm_ip_rewrite(out, version, hdr.len, total, proto_off,
+		IPM_PROTO_AH))
+		return IPM_R_TOO_BIG;
+	ah[0] = next_header;
+	ah[1] = (uint8_t)(sa->old ? (ahlen - 8) / 4 : ahlen / 4 - 2);
+	ipm_store16(ah + 2, c->reserved);
+	ipm_store32(ah + 4, sa->spi);
+	if (!sa->old)
+		ipm_store32(ah + 8, (uint32_t)c->seq);
+	memcpy(ah + fixed_len(sa), c->iv, sa->auth->iv_len);
+	memcpy(ah + bare_len(sa), c->fill, c->fill_len);
+
+	/*
+	 * The header is massaged in place and put back: out holds it twice
+	 * when the chain is long, so the copy lies where nothing is yet.
+	 */
+	if (hdr.len <= sizeof saved) {
+		memcpy(saved, out, hdr.len);
+	} else if (total + hdr.len <= cap) {
+		memcpy(out + total, out, hdr.len);
+	} else {
+		return IPM_R_NO_MEMORY;
+	}
+	r = ipm_ah_massage(out, hdr.len, version, pf, knobs,
+	    ipm_alg_is_keyed_hash(sa->auth), outbound);
+	err = r != IPM_R_OK ? IPM_OK :
+			      compute(sa, ipm_span(out, hdr.len), ah, ahlen,
+				  ipm_span(ah + ahlen, payload.len), c->seq,
+				  mac);
+	memcpy(out, hdr.len <= sizeof saved ? saved : out + total, hdr.len);
+	if (r != IPM_R_OK)
+		return r;
+	if (err != IPM_OK)
+		return IPM_R_CRYPTO_FAILED;
+	memcpy(ah + fixed_len(sa) + sa->auth->iv_len, mac, icv_len(sa));
+	*len = total;
+	return IPM_R_OK;
+}
+
+const char *
+ipm_ah_judge(const struct ipm_ah_sa *sa, const struct ipm_ah_choices *c,
+    uint8_t ip_version)
+{
+	size_t ahlen = bare_len(sa) + c->fill_len;
+
+	if (c->reserved != 0)
+		return "reserved"; /* [AH-2.3-01] */
+	if (c->seq == 0 && !sa->old)
+		return "seq-zero";
+	if (ip_version == 6 && ahlen % 8 != 0)
+		return "icv-fill";
+	if (ahlen % 4 != 0 || c->fill_len >= 8)
+		return "icv-fill";
+	return NULL;
+}
