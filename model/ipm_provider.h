@@ -63,6 +63,7 @@ struct ipm_provider {
 	 * for a right one.  Returns IPM_ERR_AUTH for a wrong tag; then, if
 	 * computed is not NULL, the right tag is stored there (slow path, for
 	 * explanations only).  computed is not looked at when encrypting.
+	 * dst may equal src.p; any other overlap is not allowed.
 	 */
 	enum ipm_err (*aead)(struct ipm_session *s, bool encrypt,
 	    const uint8_t *nonce, size_t nonce_len, struct ipm_span aad,

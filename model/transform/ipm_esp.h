@@ -58,7 +58,7 @@ struct ipm_esp_opened {
 				   of the trailer refused the packet */
 	size_t icv_len;
 	uint8_t computed[IPM_ICV_MAX]; /* on IPM_R_ICV_BAD when asked for */
-	uint8_t received[IPM_ICV_MAX];
+	uint8_t received[IPM_ICV_MAX]; /* on IPM_R_ICV_BAD */
 };
 
 /*
@@ -80,11 +80,17 @@ enum ipm_reason ipm_esp_peek(const struct ipm_esp_sa *sa,
  *   explain  fill computed on a bad ICV (slow path)
  *   trace    or NULL
  *
- * Returns IPM_R_OK, BAD_LENGTH (too short, or not a multiple of the block),
- * ICV_BAD, PAD_LENGTH_BAD, PAD_BAD (by switch esp-pad-check and strict, and
- * FreeBSD's rules for sa->pad_fill), CRYPTO_FAILED.  Next header 59 and the
- * payload are the caller's to judge.  On anything but OK payload is empty.
- * With a wrong ICV nothing of out is shown to anyone.
+ * Returns IPM_R_OK, BAD_LENGTH (too short, or not a multiple of the block; a
+ * block of up to 4 asks nothing of a receiver), ICV_BAD, PAD_LENGTH_BAD,
+ * PAD_BAD, CRYPTO_FAILED, NO_MEMORY (cap).  Next header 59 and the payload are
+ * the caller's to judge.  On anything but OK payload is empty.  With a wrong
+ * ICV nothing of out is shown to anyone.
+ *
+ * PAD_BAD goes by the switch esp-pad-check, `full` with the switch strict:
+ * `full` compares all octets with what sa->pad_fill makes (RANDOM: any),
+ * `last` is FreeBSD's (the last octet is the pad length; RANDOM: any).
+ *
+ * o->choices is whole on OK and PAD_BAD; on PAD_LENGTH_BAD all but pad.
  *
  * Source: RFC 4303 2, 3.4; FreeBSD sys/netipsec/xform_esp.c esp_input.
  */
@@ -95,9 +101,13 @@ enum ipm_reason ipm_esp_open(const struct ipm_esp_sa *sa,
 
 /*
  * Pad octets that RFC 4303 2.4 asks of a sender for a payload of len octets
- * (cipher block and 4-octet alignment), at least.
+ * (cipher block and 4-octet alignment), at least.  FreeBSD's max(4, block)
+ * gives the same, but that its AES-CTR fills 16 (switch esp-ctr-pad).
+ *
+ * Source: RFC 4303 2.4; FreeBSD sys/netipsec/xform_esp.c esp_output.
  */
-uint8_t ipm_esp_pad_min(const struct ipm_esp_sa *sa, size_t len);
+uint8_t ipm_esp_pad_min(const struct ipm_esp_sa *sa,
+    const struct ipm_profile *pf, size_t len);
 
 /* Fills choices->pad by sa->pad_fill; random pads come from the tape.
  * False when the tape is too short. */
@@ -112,7 +122,8 @@ bool ipm_esp_pad_make(const struct ipm_esp_sa *sa, struct ipm_tape *tape,
  *   len      octets written
  *
  * Returns IPM_OK; IPM_ERR_BADARG when payload, padding and trailer do not fill
- * the cipher's blocks; IPM_ERR_NOBUF; the provider's error.
+ * the cipher's blocks (a packet off the 4-octet boundary is written: judging
+ * is ipm_esp_judge's); IPM_ERR_NOBUF; the provider's error.
  */
 enum ipm_err ipm_esp_seal(const struct ipm_esp_sa *sa,
     const struct ipm_esp_choices *c, uint8_t next_header,
@@ -120,8 +131,9 @@ enum ipm_err ipm_esp_seal(const struct ipm_esp_sa *sa,
 
 /*
  * Is each choice one that RFC 4303 allows a sender?  Names the first that is
- * not ("pad-octets", "pad-align", "seq-zero"), or returns NULL.  tunnel
- * allows TFC padding.
+ * not ("seq-zero", "pad-align", "pad-octets"), or returns NULL.
+ *
+ *   payload_len  TFC padding included
  */
 const char *ipm_esp_judge(const struct ipm_esp_sa *sa,
     const struct ipm_esp_choices *c, size_t payload_len);

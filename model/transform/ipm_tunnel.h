@@ -12,8 +12,9 @@
 
 /*
  * ECN at the exit: pure, for its whole domain.  decap is the switch
- * ecn-decap, strict the switch strict.  Gives the inner TOS octet from now on.
- * Returns IPM_R_OK or IPM_R_ECN_BAD.
+ * ecn-decap (a value of it), strict the switch strict, which drops outer CE
+ * over inner Not-ECT in every mode.  Gives the inner TOS octet from now on.
+ * Returns IPM_R_OK or IPM_R_ECN_BAD; then *new_tos is left as it was.
  *
  * Source: RFC 4301 5.1.2.1; RFC 6040 4.2 figure 4; RFC 3168 9.1.
  */
@@ -47,7 +48,9 @@ struct ipm_decap_rules {
  *   tfc      octets behind the inner packet (RFC 4303 2.7)
  *
  * Returns IPM_R_OK with *inner (trimmed), NEXT_HEADER_BAD, INNER_BAD (version
- * against nh, lengths, IPv4 checksum), ECN_BAD, EMPTY_PAYLOAD.
+ * against nh, lengths, IPv4 checksum by switch ip-checksum), ECN_BAD,
+ * EMPTY_PAYLOAD.  IPv4 options and IPv6 extension headers are left to the
+ * inner packet's own input.  On anything but OK payload is unchanged.
  *
  * Source: RFC 4301 5.1.2, 5.2; RFC 4303 3.4.4.
  */

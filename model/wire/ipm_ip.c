@@ -202,6 +202,25 @@ ipm_ip_rewrite(uint8_t *hdr, uint8_t version, size_t hlen, size_t total,
 	return true;
 }
 
+void
+ipm_ip_set_tos(uint8_t *hdr, uint8_t version, uint8_t tos)
+{
+	uint16_t was = ipm_load16(hdr);
+	uint32_t sum;
+
+	if (version == 6) {
+		ipm_store16(hdr,
+		    (uint16_t)((was & 0xf00fU) | (unsigned)tos << 4));
+		return;
+	}
+	hdr[1] = tos;
+	/* RFC 1624 3: HC' = ~(~HC + ~m + m'). */
+	sum = (uint16_t)~ipm_load16(hdr + 10);
+	sum += (uint16_t)~was;
+	sum += ipm_load16(hdr);
+	ipm_store16(hdr + 10, ipm_sum_fold(sum));
+}
+
 uint32_t
 ipm_sum_add(uint32_t sum, struct ipm_span s)
 {

@@ -113,6 +113,12 @@ enum ipm_reason ipm_ip_parse(struct ipm_span octets, bool check_sum,
 bool ipm_ip_rewrite(uint8_t *hdr, uint8_t version, size_t hlen, size_t total,
     size_t proto_off, uint8_t proto);
 
+/*
+ * Writes the TOS octet or traffic class of the IP header at hdr.  The IPv4
+ * checksum follows by the difference (RFC 1624 3): a right one stays right.
+ */
+void ipm_ip_set_tos(uint8_t *hdr, uint8_t version, uint8_t tos);
+
 /* Text of an address, RFC 5952 form; buf takes 46 octets. */
 const char *ipm_addr_text(const struct ipm_addr *a, char buf[46]);
 
