@@ -168,6 +168,7 @@ hx_sk_num(struct hx_setkey_ctx *c, const struct hx_tok *t, uint64_t max,
 	const uint64_t base = hex ? 16 : 10;
 	uint64_t sum = 0;
 
+	*v = 0;
 	for (size_t i = hex ? 2 : 0; i < t->len; i++) {
 		const char ch = t->p[i];
 		const uint64_t digit = ch <= '9'

@@ -45,6 +45,8 @@ fail(const struct reader *r, const char *member, const char *fmt, ...)
 static const char *
 type_name(const json_t *v)
 {
+	if (v == NULL)
+		return "nothing";
 	switch (json_typeof(v)) {
 	case JSON_OBJECT:
 		return "an object";

@@ -1,0 +1,433 @@
+/*
+ * ipsec-capture sidecars: NAME.json with NAME.pcap, and NAME.neg.pcap where
+ * the sidecar has `negative`.
+ *
+ * The frames of the negative part go through three models side by side, each
+ * from a fresh state: the observer, the observer with the SHOULDs applied, and
+ * Linux.  A case looks at the one that its verdict speaks of.
+ */
+#include "hx_check.h"
+
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "hx_config.h"
+#include "hx_hex.h"
+#include "hx_pcap.h"
+#include "hx_reseal.h"
+#include "hx_sidecar.h"
+#include "wire/ipm_link.h"
+
+/* One model and what it said of the frame in hand. */
+struct run {
+	struct hx_engine engine;
+	struct ipm_observation o;
+	struct hx_reseal reseal;
+};
+
+struct capture {
+	struct hx_check *c;
+	const json_t *root;
+	struct hx_config cfg;
+	char *path;		/* of the capture being read */
+};
+
+/* The sidecar's name with its ".json" replaced. */
+static char *
+sibling(const char *json_path, const char *suffix)
+{
+	size_t n = strlen(json_path);
+	char *p;
+
+	if (n > 5 && strcmp(json_path + n - 5, ".json") == 0)
+		n -= 5;
+	p = malloc(n + strlen(suffix) + 1);
+	if (p != NULL) {
+		memcpy(p, json_path, n);
+		memcpy(p + n, suffix, strlen(suffix) + 1);
+	}
+	return p;
+}
+
+static bool
+run_open(struct run *r, const struct capture *cap, enum ipm_profile_id id,
+    bool strict)
+{
+	if (!hx_engine_open(&r->engine, id))
+		return false;
+	r->engine.profile.value[IPM_SW_STRICT] = strict ? IPM_ON : IPM_OFF;
+	for (size_t i = 0; i < cap->cfg.n; i++)
+		if (hx_engine_add_sa(&r->engine, &cap->cfg.sas[i].cfg) !=
+		    IPM_OK) {
+			hx_engine_close(&r->engine);
+			return false;
+		}
+	return true;
+}
+
+static void
+on_opened(void *ctx, const struct ipm_opened_layer *l)
+{
+	hx_reseal_layer(ctx, l);
+}
+
+static void
+run_frame(struct run *r, const struct hx_frame *f)
+{
+	struct ipm_span ip;
+	enum ipm_reason reason = ipm_link_parse(f->linktype, f->octets, &ip);
+
+	hx_reseal_begin(&r->reseal);
+	if (reason == IPM_R_OK) {
+		hx_engine_observe(&r->engine, f->sec, f->nsec, ip, f->number,
+		    &r->o);
+	} else {
+		r->o.n_layers = 0;
+		r->o.reason = reason;
+	}
+	if (r->o.reason == IPM_R_TRUNCATED && f->octets.len < f->wire_len)
+		r->o.reason = IPM_R_SNAPLEN;
+}
+
+/* --- comparing --------------------------------------------------------- */
+
+static bool
+verdict_is(const struct run *r, const char *want, char *why, size_t len)
+{
+	const struct ipm_reason_row *row = &ipm_reasons[r->o.reason];
+
+	if (strcmp(want, ipm_verdict_name(row->verdict)) == 0)
+		return true;
+	(void)snprintf(why, len, "%s (%s), expected %s",
+	    ipm_verdict_name(row->verdict), row->name, want);
+	return false;
+}
+
+static bool
+inner_is(const struct run *r, const char *want, char *why, size_t len)
+{
+	struct hx_octets o;
+	bool same;
+
+	if (want == NULL)
+		return true;
+	if (!hx_hex_read(want, &o)) {
+		(void)snprintf(why, len, "inner is not hexadecimal");
+		return false;
+	}
+	same = o.len == r->o.inner.len &&
+	    (o.len == 0 || memcmp(o.p, r->o.inner.p, o.len) == 0);
+	if (!same) {
+		size_t i = 0;
+
+		while (i < o.len && i < r->o.inner.len &&
+		    o.p[i] == r->o.inner.p[i])
+			i++;
+		(void)snprintf(why, len,
+		    "inner of %zu octets, expected %zu; first difference at "
+		    "octet %zu",
+		    r->o.inner.len, o.len, i);
+	}
+	hx_octets_free(&o);
+	return same;
+}
+
+static bool
+number_is(const json_t *layer, const char *name, bool has, uint64_t value,
+    char *why, size_t len)
+{
+	const json_t *j = json_object_get(layer, name);
+
+	if (j == NULL)
+		return true;
+	if (has && json_is_integer(j) &&
+	    json_integer_value(j) == (json_int_t)value)
+		return true;
+	(void)snprintf(why, len, "%s is %llu, expected %lld", name,
+	    (unsigned long long)value, (long long)json_integer_value(j));
+	return false;
+}
+
+static bool
+text_is(const json_t *layer, const char *name, const char *value, char *why,
+    size_t len)
+{
+	const char *want = hx_json_str(layer, name);
+
+	if (want == NULL || strcmp(want, value) == 0)
+		return true;
+	(void)snprintf(why, len, "%s is %s, expected %s", name, value, want);
+	return false;
+}
+
+static bool
+layer_is(const struct ipm_layer *l, const json_t *want, char *why, size_t len)
+{
+	char spi[16], cpi[16], iv[33];
+
+	(void)snprintf(spi, sizeof spi, "0x%08x", l->spi);
+	(void)snprintf(cpi, sizeof cpi, "0x%04x", l->spi);
+	(void)hx_hex_write(ipm_span(l->iv, l->has_iv ? l->ivlen : 0), iv);
+	return text_is(want, "proto", ipm_layer_name(l->kind), why, len) &&
+	    text_is(want, "spi", spi, why, len) &&
+	    text_is(want, "cpi", cpi, why, len) &&
+	    text_is(want, "iv", iv, why, len) &&
+	    number_is(want, "seq", l->has_seq, l->seq, why, len) &&
+	    number_is(want, "seq_hi", l->has_seq_hi, l->seq_hi, why, len) &&
+	    number_is(want, "nh", l->has_nh, l->nh, why, len) &&
+	    number_is(want, "padlen", l->has_pad, l->padlen, why, len) &&
+	    number_is(want, "ahlen", l->has_ahlen, l->ahlen, why, len);
+}
+
+static bool
+layers_are(const struct run *r, const json_t *want, char *why, size_t len)
+{
+	if (want == NULL)
+		return true;
+	if (json_array_size(want) != r->o.n_layers) {
+		(void)snprintf(why, len, "%zu layers, expected %zu",
+		    r->o.n_layers, json_array_size(want));
+		return false;
+	}
+	for (size_t i = 0; i < r->o.n_layers; i++)
+		if (!layer_is(&r->o.layer[i], json_array_get(want, i), why,
+			len))
+			return false;
+	return true;
+}
+
+static bool
+reseal_held(const struct run *r, char *why, size_t len)
+{
+	if (r->reseal.why[0] == '\0')
+		return true;
+	(void)snprintf(why, len, "%s", r->reseal.why);
+	return false;
+}
+
+static bool
+no_provider(const struct run *r)
+{
+	return r->o.reason == IPM_R_NO_PROVIDER;
+}
+
+static void
+tell(struct capture *cap, const char *part, size_t n, const char *suffix,
+    enum hx_result result, const char *why)
+{
+	char name[64];
+
+	(void)snprintf(name, sizeof name, "%s/%zu%s", part, n, suffix);
+	hx_check_case(cap->c, name, result, why);
+}
+
+/* --- the two parts ----------------------------------------------------- */
+
+/* A frame of the real traffic: verdict, layers, inner octets, resealing. */
+static void
+judge_frame(struct capture *cap, const struct run *r, const json_t *want,
+    size_t n)
+{
+	const char *verdict = hx_json_str(want, "verdict");
+	char why[320] = "";
+	bool ok;
+
+	if (verdict == NULL) {
+		tell(cap, "frame", n, "", HX_ERROR, "verdict is missing");
+		return;
+	}
+	if (no_provider(r)) {
+		tell(cap, "frame", n, "", HX_UNSUPPORTED,
+		    "no provider offers an algorithm of the SA");
+		return;
+	}
+	ok = verdict_is(r, verdict, why, sizeof why) &&
+	    layers_are(r, json_object_get(want, "layers"), why, sizeof why) &&
+	    (strcmp(verdict, "accept") != 0 ||
+		inner_is(r, hx_json_str(want, "inner"), why, sizeof why)) &&
+	    reseal_held(r, why, sizeof why);
+	tell(cap, "frame", n, "", ok ? HX_PASS : HX_FAIL,
+	    ok ? ipm_reasons[r->o.reason].name : why);
+}
+
+/* One answer of a negative case against one model's. */
+static void
+judge_answer(struct capture *cap, const struct run *r, const json_t *want,
+    const char *verdict, size_t n, const char *suffix)
+{
+	char why[320] = "";
+	bool ok;
+
+	if (no_provider(r)) {
+		tell(cap, "neg", n, suffix, HX_UNSUPPORTED,
+		    "no provider offers an algorithm of the SA");
+		return;
+	}
+	ok = verdict_is(r, verdict, why, sizeof why) &&
+	    (strcmp(verdict, "accept") != 0 ||
+		inner_is(r, hx_json_str(want, "inner"), why, sizeof why));
+	tell(cap, "neg", n, suffix, ok ? HX_PASS : HX_FAIL,
+	    ok ? ipm_reasons[r->o.reason].name : why);
+}
+
+enum { LENIENT, STRICT, LINUX, N_RUNS };
+
+static void
+judge_negative(struct capture *cap, const struct run runs[N_RUNS],
+    const json_t *want, size_t n)
+{
+	const char *verdict = hx_json_str(want, "verdict");
+	const char *linux_verdict = hx_json_str(want, "linux");
+	const char *needs = hx_json_str(want, "needs");
+
+	if (verdict == NULL) {
+		tell(cap, "neg", n, "", HX_ERROR, "verdict is missing");
+		return;
+	}
+	if (needs != NULL) {
+		char why[96];
+
+		(void)snprintf(why, sizeof why,
+		    "needs %.32s, which this version does not model", needs);
+		if (strcmp(verdict, "unspecified") != 0)
+			tell(cap, "neg", n, "", HX_UNSUPPORTED, why);
+		else
+			cap->c->not_compared++;
+		if (linux_verdict != NULL)
+			tell(cap, "neg", n, ":linux", HX_UNSUPPORTED, why);
+		return;
+	}
+	if (strcmp(verdict, "unspecified") == 0)
+		cap->c->not_compared++;
+	else if (strcmp(verdict, "should-drop") == 0)
+		judge_answer(cap, &runs[STRICT], want, "drop", n, "");
+	else
+		judge_answer(cap, &runs[LENIENT], want, verdict, n, "");
+	if (linux_verdict != NULL)
+		judge_answer(cap, &runs[LINUX], want, linux_verdict, n,
+		    ":linux");
+}
+
+/*
+ * Reads a capture beside the list of its truth, calling judge for each pair;
+ * a count that does not agree is a failed case.
+ */
+static bool
+walk(struct capture *cap, const json_t *truth, const char *part,
+    struct run *runs, size_t n_runs,
+    void (*judge)(struct capture *cap, const struct run *runs,
+	const json_t *want, size_t n))
+{
+	struct hx_pcap *in;
+	struct hx_frame f;
+	struct hx_err err;
+	size_t n = 0;
+	int got;
+
+	in = hx_pcap_open(cap->path, &err);
+	if (in == NULL) {
+		(void)fprintf(stderr, "ipsecsim: %s\n", err.text);
+		return false;
+	}
+	while ((got = hx_pcap_next(in, &f, &err)) > 0) {
+		const json_t *want = json_array_get(truth, n++);
+
+		for (size_t i = 0; i < n_runs; i++)
+			run_frame(&runs[i], &f);
+		if (want == NULL)
+			tell(cap, part, n, "", HX_FAIL,
+			    "the sidecar has no entry for this frame");
+		else
+			judge(cap, runs, want, n);
+	}
+	hx_pcap_close(in);
+	if (got < 0) {
+		(void)fprintf(stderr, "ipsecsim: %s\n", err.text);
+		return false;
+	}
+	for (; n < json_array_size(truth); n++)
+		tell(cap, part, n + 1, "", HX_FAIL,
+		    "the capture ends before this frame");
+	return true;
+}
+
+static void
+judge_one(struct capture *cap, const struct run *runs, const json_t *want,
+    size_t n)
+{
+	judge_frame(cap, &runs[0], want, n);
+}
+
+static bool
+check_part(struct capture *cap, const json_t *truth, const char *suffix,
+    const char *part, bool negative)
+{
+	static const struct {
+		enum ipm_profile_id profile;
+		bool strict;
+	} models[N_RUNS] = {
+		[LENIENT] = { IPM_PF_OBSERVER, false },
+		[STRICT] = { IPM_PF_OBSERVER, true },
+		[LINUX] = { IPM_PF_LINUX, false },
+	};
+	size_t n = negative ? N_RUNS : 1, open = 0;
+	struct run *runs = calloc(N_RUNS, sizeof *runs);
+	bool ok = false;
+
+	cap->path = sibling(cap->c->file, suffix);
+	if (runs == NULL || cap->path == NULL)
+		goto out;
+	for (; open < n; open++) {
+		struct run *r = &runs[open];
+
+		if (!run_open(r, cap, models[open].profile,
+			models[open].strict)) {
+			(void)fprintf(stderr,
+			    "ipsecsim: %s: an SA cannot be set up\n",
+			    cap->c->file);
+			goto out;
+		}
+		hx_reseal_init(&r->reseal, &r->engine, true);
+		if (!negative) {
+			r->engine.opts.opened = on_opened;
+			r->engine.opts.opened_ctx = &r->reseal;
+		}
+	}
+	ok = walk(cap, truth, part, runs, n,
+	    negative ? judge_negative : judge_one);
+out:
+	while (open > 0)
+		hx_engine_close(&runs[--open].engine);
+	free(runs);
+	free(cap->path);
+	return ok;
+}
+
+bool
+hx_check_capture(struct hx_check *c, const json_t *root)
+{
+	const json_t *frames = json_object_get(root, "frames");
+	const json_t *negative = json_object_get(root, "negative");
+	struct capture cap = { .c = c, .root = root };
+	struct hx_err err;
+	bool ok = true;
+
+	if (!hx_sidecar_read(root, c->file, &cap.cfg, &err)) {
+		(void)fprintf(stderr, "ipsecsim: %s\n", err.text);
+		return false;
+	}
+	if (!json_is_array(frames)) {
+		(void)fprintf(stderr,
+		    "ipsecsim: %s: frames is no list: nothing to check\n",
+		    c->file);
+		ok = false;
+	} else {
+		ok = check_part(&cap, frames, ".pcap", "frame", false);
+		if (ok && json_array_size(negative) != 0)
+			ok = check_part(&cap, negative, ".neg.pcap", "neg",
+			    true);
+	}
+	hx_config_free(&cap.cfg);
+	return ok;
+}

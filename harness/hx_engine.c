@@ -1,0 +1,94 @@
+#include "hx_engine.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "provider/ipm_libcrypto.h"
+#include "provider/ipm_zlib.h"
+
+static void *
+resize(void *ctx, void *old, size_t old_size, size_t new_size)
+{
+	(void)ctx;
+	(void)old_size;
+	if (new_size == 0) {
+		free(old);
+		return NULL;
+	}
+	return realloc(old, new_size);
+}
+
+struct ipm_alloc
+hx_alloc(void)
+{
+	return (struct ipm_alloc){ NULL, resize };
+}
+
+bool
+hx_engine_open(struct hx_engine *e, enum ipm_profile_id profile)
+{
+	memset(e, 0, sizeof *e);
+	e->work = calloc(1, sizeof *e->work);
+	if (e->work == NULL)
+		return false;
+	if (ipm_libcrypto_open(&e->crypto) != IPM_OK) {
+		free(e->work);
+		return false;
+	}
+	if (ipm_zlib_open(&e->comp) != IPM_OK) {
+		ipm_libcrypto_close(&e->crypto);
+		free(e->work);
+		return false;
+	}
+	e->alloc = hx_alloc();
+	ipm_profile_init(&e->profile, profile);
+	ipm_state_init(&e->state, 0);
+	ipm_derived_init(&e->derived, &e->crypto, &e->alloc);
+	e->opts.ah_knobs = ipm_ah_knobs_default();
+	return true;
+}
+
+void
+hx_engine_reset(struct hx_engine *e)
+{
+	ipm_derived_free(&e->derived);
+	ipm_state_free(&e->state, &e->alloc);
+	ipm_state_init(&e->state, 0);
+	ipm_derived_init(&e->derived, &e->crypto, &e->alloc);
+}
+
+void
+hx_engine_close(struct hx_engine *e)
+{
+	ipm_derived_free(&e->derived);
+	ipm_state_free(&e->state, &e->alloc);
+	ipm_zlib_close(&e->comp);
+	ipm_libcrypto_close(&e->crypto);
+	ipm_wipe(e->work, sizeof *e->work);
+	free(e->work);
+}
+
+enum ipm_err
+hx_engine_add_sa(struct hx_engine *e, const struct ipm_sa_config *c)
+{
+	enum ipm_err err;
+	ipm_off off;
+
+	err = ipm_sad_add(&e->state.sad, &e->state.arena, &e->alloc, 0, c,
+	    &off);
+	if (err != IPM_OK)
+		return err;
+	return ipm_derived_sync(&e->derived, &e->state.sad, &e->state.arena);
+}
+
+void
+hx_engine_observe(struct hx_engine *e, uint64_t sec, uint32_t nsec,
+    struct ipm_span octets, uint64_t frame, struct ipm_observation *o)
+{
+	struct ipm_env env = { .sec = sec, .nsec = nsec,
+		.crypto = &e->crypto, .comp = &e->comp,
+		.alloc = &e->alloc };
+
+	ipm_observe(&e->state, &e->derived, &e->profile, &env, octets, frame,
+	    &e->opts, e->work, o);
+}

@@ -1,0 +1,184 @@
+#include "hx_pcap.h"
+
+#include <errno.h>
+#include <pcap/pcap.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "wire/ipm_link.h"
+
+struct hx_pcap {
+	pcap_t *p;
+	char *path;
+	uint64_t frames;
+	int linktype;
+};
+
+/*
+ * libpcap numbers some link types by platform (DLT_) and others by file
+ * (LINKTYPE_); for those the model reads only these differ.
+ */
+static int
+linktype_of(int dlt)
+{
+	switch (dlt) {
+	case DLT_RAW:
+		return 101;
+#ifdef DLT_ENC
+	case DLT_ENC:
+		return 109;
+#endif
+#ifdef DLT_LOOP
+	case DLT_LOOP:
+		return 108;
+#endif
+	default:
+		return dlt;
+	}
+}
+
+static FILE *
+open_file(const char *path, struct hx_err *err)
+{
+	FILE *f;
+
+	if (strcmp(path, "-") == 0)
+		return stdin;
+	f = fopen(path, "rb");
+	if (f == NULL)
+		hx_err_set(err, path, 0, 0, "%s", strerror(errno));
+	return f;
+}
+
+struct hx_pcap *
+hx_pcap_open(const char *path, struct hx_err *err)
+{
+	char reason[PCAP_ERRBUF_SIZE];
+	struct hx_pcap *h;
+	FILE *f = open_file(path, err);
+
+	if (f == NULL)
+		return NULL;
+	h = calloc(1, sizeof *h);
+	if (h == NULL || (h->path = strdup(path)) == NULL) {
+		hx_err_set(err, path, 0, 0, "out of memory");
+		free(h);
+		if (f != stdin)
+			(void)fclose(f);
+		return NULL;
+	}
+	h->p = pcap_fopen_offline_with_tstamp_precision(f,
+	    PCAP_TSTAMP_PRECISION_NANO, reason);
+	if (h->p == NULL) {
+		hx_err_set(err, path, 0, 0, "not a capture: %s", reason);
+		if (f != stdin)
+			(void)fclose(f);
+		free(h->path);
+		free(h);
+		return NULL;
+	}
+	h->linktype = linktype_of(pcap_datalink(h->p));
+	if (!ipm_link_known(h->linktype)) {
+		const char *name =
+		    pcap_datalink_val_to_name(pcap_datalink(h->p));
+
+		hx_err_set(err, path, 0, 0,
+		    "frames of link type %d (%s) are not read", h->linktype,
+		    name == NULL ? "unknown" : name);
+		hx_pcap_close(h);
+		return NULL;
+	}
+	return h;
+}
+
+int
+hx_pcap_next(struct hx_pcap *h, struct hx_frame *f, struct hx_err *err)
+{
+	struct pcap_pkthdr *ph;
+	const u_char *data;
+	int r = pcap_next_ex(h->p, &ph, &data);
+
+	if (r == PCAP_ERROR_BREAK)
+		return 0;
+	if (r != 1) {
+		hx_err_set(err, h->path, 0, 0,
+		    "the capture breaks off after frame %llu: %s",
+		    (unsigned long long)h->frames, pcap_geterr(h->p));
+		return -1;
+	}
+	*f = (struct hx_frame){ .number = ++h->frames,
+		.sec = (uint64_t)ph->ts.tv_sec,
+		.nsec = (uint32_t)ph->ts.tv_usec,
+		.octets = ipm_span(data, ph->caplen),
+		.wire_len = ph->len,
+		.linktype = h->linktype };
+	return 1;
+}
+
+void
+hx_pcap_close(struct hx_pcap *h)
+{
+	if (h == NULL)
+		return;
+	pcap_close(h->p);
+	free(h->path);
+	free(h);
+}
+
+struct hx_pcap_out {
+	pcap_t *p;
+	pcap_dumper_t *d;
+	char *path;
+};
+
+struct hx_pcap_out *
+hx_pcap_create(const char *path, struct hx_err *err)
+{
+	struct hx_pcap_out *o = calloc(1, sizeof *o);
+
+	if (o == NULL || (o->path = strdup(path)) == NULL) {
+		hx_err_set(err, path, 0, 0, "out of memory");
+		free(o);
+		return NULL;
+	}
+	o->p = pcap_open_dead_with_tstamp_precision(DLT_RAW, 262144,
+	    PCAP_TSTAMP_PRECISION_NANO);
+	o->d = o->p == NULL ? NULL : pcap_dump_open(o->p, path);
+	if (o->d == NULL) {
+		hx_err_set(err, path, 0, 0, "cannot be written: %s",
+		    o->p == NULL ? "out of memory" : strerror(errno));
+		if (o->p != NULL)
+			pcap_close(o->p);
+		free(o->path);
+		free(o);
+		return NULL;
+	}
+	return o;
+}
+
+void
+hx_pcap_write(struct hx_pcap_out *o, uint64_t sec, uint32_t nsec,
+    struct ipm_span packet)
+{
+	struct pcap_pkthdr ph = { .caplen = (bpf_u_int32)packet.len,
+		.len = (bpf_u_int32)packet.len };
+
+	ph.ts.tv_sec = (time_t)sec;
+	ph.ts.tv_usec = (suseconds_t)nsec;
+	pcap_dump((u_char *)o->d, &ph, packet.p);
+}
+
+bool
+hx_pcap_finish(struct hx_pcap_out *o, struct hx_err *err)
+{
+	bool ok = pcap_dump_flush(o->d) == 0 && !ferror(pcap_dump_file(o->d));
+
+	if (!ok)
+		hx_err_set(err, o->path, 0, 0, "cannot be written: %s",
+		    strerror(errno));
+	pcap_dump_close(o->d);
+	pcap_close(o->p);
+	free(o->path);
+	free(o);
+	return ok;
+}

@@ -1,0 +1,51 @@
+/* ipsecsim: the commands, one row each. */
+
+#include <stdio.h>
+#include <string.h>
+
+#include "hx_check.h"
+
+#define VERSION "0.1.0"
+
+static const struct {
+	const char *name;
+	int (*run)(int argc, char **argv);
+	const char *does;
+} commands[] = {
+	{ "check", hx_cmd_check, "run vector and sidecar files" },
+};
+#define N_COMMANDS (sizeof commands / sizeof commands[0])
+
+static void
+usage(FILE *out)
+{
+	(void)fputs("usage: ipsecsim COMMAND [ARGUMENT...]\n\n", out);
+	for (size_t i = 0; i < N_COMMANDS; i++)
+		(void)fprintf(out, "  %-10s %s\n", commands[i].name,
+		    commands[i].does);
+	(void)fputs("\nipsecsim COMMAND --help tells of one.\n", out);
+}
+
+int
+main(int argc, char **argv)
+{
+	if (argc < 2) {
+		usage(stderr);
+		return 2;
+	}
+	if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "help") == 0) {
+		usage(stdout);
+		return 0;
+	}
+	if (strcmp(argv[1], "--version") == 0) {
+		(void)puts("ipsecsim " VERSION);
+		return 0;
+	}
+	for (size_t i = 0; i < N_COMMANDS; i++)
+		if (strcmp(argv[1], commands[i].name) == 0)
+			return commands[i].run(argc - 1, argv + 1);
+	(void)fprintf(stderr,
+	    "ipsecsim: unknown command %s (ipsecsim help lists them)\n",
+	    argv[1]);
+	return 2;
+}

@@ -1,0 +1,729 @@
+/*
+ * Implementation notes.
+ *
+ * The packet in hand (struct view) lies in the frame, or in one of the two
+ * buffers of struct ipm_work; each layer opened writes into the other one.  A
+ * decrypted payload is written at hlen, so that transport mode only has to
+ * copy the header in front of it and tunnel mode nothing at all.
+ *
+ * Every way out of a layer is finish() with a reason; what is left to open is
+ * told by CONTINUE.  No path returns without one or the other.
+ */
+#include "ipm_observe.h"
+
+#include <string.h>
+
+#include "transform/ipm_tunnel.h"
+#include "transform/ipm_udpencap.h"
+#include "wire/ipm_upper.h"
+
+const char *
+ipm_layer_name(enum ipm_layer_kind k)
+{
+	static const char *const names[IPM_N_LAYER_KINDS] = {
+		[IPM_L_ESP] = "esp",
+		[IPM_L_AH] = "ah",
+		[IPM_L_IPCOMP] = "ipcomp",
+		[IPM_L_IPIP] = "ipip",
+		[IPM_L_UDP_ENCAP] = "udp-encap",
+	};
+
+	return k < IPM_N_LAYER_KINDS ? names[k] : "?";
+}
+
+/* What a layer's handler answers. */
+enum next {
+	DONE,		/* o->reason is set */
+	CONTINUE,	/* v->ip is the next packet to look at */
+	LEAVE		/* nothing here is IPsec's: the packet is clear */
+};
+
+struct view {
+	struct ipm_state *s;
+	struct ipm_derived *d;
+	const struct ipm_profile *pf;
+	const struct ipm_env *env;
+	const struct ipm_observe_opts *opts;
+	struct ipm_work *w;
+	struct ipm_observation *o;
+	struct ipm_ip ip;	/* the packet in hand */
+	unsigned side;		/* buffer the next layer writes to */
+	bool nested;		/* it came out of a tunnel */
+	struct ipm_addr host;	/* the end of the outermost tunnel */
+};
+
+static enum next
+finish(struct view *v, enum ipm_reason reason)
+{
+	v->o->reason = reason;
+	return DONE;
+}
+
+static void
+step(const struct view *v, enum ipm_step_id id, enum ipm_reason r, uint64_t a,
+    uint64_t b)
+{
+	ipm_trace_add(v->opts->trace, id, r, a, b);
+}
+
+/* A layer's record, its addresses those of the packet in hand; NULL: full. */
+static struct ipm_layer *
+push(struct view *v, enum ipm_layer_kind kind)
+{
+	struct ipm_layer *l;
+
+	if (v->o->n_layers == IPM_LAYERS_MAX)
+		return NULL;
+	l = &v->o->layer[v->o->n_layers++];
+	*l = (struct ipm_layer){ .kind = kind, .src = v->ip.src,
+		.dst = v->ip.dst };
+	return l;
+}
+
+static struct ipm_sa *
+sa_of(const struct view *v, const struct ipm_derived_sa *dsa)
+{
+	return ipm_arena_at(&v->s->arena, dsa->off);
+}
+
+static struct ipm_replay *
+window_of(const struct view *v, const struct ipm_sa *sa)
+{
+	return ipm_arena_at(&v->s->arena, sa->replay);
+}
+
+/*
+ * The SA of this header.  Without one the packet is refused, unless it only
+ * passed through the tunnel that ended here: then it is somebody else's.
+ */
+static struct ipm_derived_sa *
+lookup(struct view *v, struct ipm_layer *l, uint8_t proto, uint32_t spi)
+{
+	struct ipm_derived_sa *dsa;
+
+	dsa = ipm_derived_find(v->d, &v->s->arena, &v->ip.dst, proto, spi);
+	l->spi = spi;
+	if (dsa != NULL) {
+		l->has_sa = true;
+		l->mode = sa_of(v, dsa)->mode;
+	}
+	step(v, IPM_STEP_LOOKUP, dsa == NULL ? IPM_R_NO_SA : IPM_R_OK, spi,
+	    proto);
+	return dsa;
+}
+
+static bool
+passes_through(const struct view *v)
+{
+	return v->nested && !ipm_addr_equal(&v->ip.dst, &v->host);
+}
+
+/* No SA: the end, or a packet for another host that is left alone. */
+static enum next
+no_sa(struct view *v)
+{
+	if (passes_through(v)) {
+		v->o->n_layers--;
+		return LEAVE;
+	}
+	return finish(v, IPM_R_NO_SA);
+}
+
+/* Looks at the window before any cryptography [ESP-3.4.3-08]. */
+static enum ipm_reason
+window_check(struct view *v, const struct ipm_replay *r, struct ipm_layer *l,
+    bool on, uint32_t seq_lo, uint64_t *seq)
+{
+	enum ipm_reason reason = ipm_replay_infer(r, v->pf, seq_lo, seq);
+
+	l->has_seq = true;
+	l->seq = seq_lo;
+	if (r->esn) {
+		l->has_seq_hi = reason == IPM_R_OK;
+		l->seq_hi = (uint32_t)(*seq >> 32);
+		step(v, IPM_STEP_ESN_INFER, reason, r->top, *seq);
+	}
+	if (!on)
+		return IPM_R_OK;
+	l->has_window = r->size != 0;
+	l->window = r->size;
+	l->top = r->top;
+	if (reason == IPM_R_OK)
+		reason = ipm_replay_check(r, v->pf, *seq);
+	step(v, IPM_STEP_WINDOW, reason, *seq, r->top);
+	return reason;
+}
+
+/* The ICV has held: the window moves only now [ESP-3.4.3-20]. */
+static enum ipm_reason
+window_move(struct view *v, struct ipm_replay *r, uint64_t seq)
+{
+	uint64_t top = r->top;
+	enum ipm_reason reason = ipm_replay_mark(r, v->pf, seq);
+
+	step(v, IPM_STEP_WINDOW_MOVE, reason, top, r->top);
+	return reason;
+}
+
+/* An accepted layer counts on its SA. */
+static void
+account(struct view *v, struct ipm_sa *sa, size_t octets)
+{
+	sa->packets++;
+	sa->octets += octets;
+	if (sa->first_use == 0)
+		sa->first_use = v->env->sec;
+}
+
+static void
+tell_opened(const struct view *v, const struct ipm_opened_layer *l)
+{
+	if (v->opts->opened != NULL)
+		v->opts->opened(v->opts->opened_ctx, l);
+}
+
+/* The inner packet is the one in hand from now on. */
+static enum next
+take_inner(struct view *v, struct ipm_span inner)
+{
+	enum ipm_reason r;
+
+	if (!v->nested) {
+		v->nested = true;
+		v->host = v->ip.dst;
+	}
+	/* ipm_tunnel_exit has judged the header; the chain is still unread. */
+	r = ipm_ip_parse(inner, false, &v->ip);
+	v->side ^= 1;
+	return r == IPM_R_OK ? CONTINUE : finish(v, r);
+}
+
+/*
+ * The payload stands at hlen of the current buffer (or, for AH, still in the
+ * packet): undo the layer by the mode of its SA.
+ */
+static enum next
+unwrap(struct view *v, struct ipm_layer *l, const struct ipm_sa *sa,
+    uint8_t nh, uint8_t *payload, size_t len)
+{
+	bool ip_inside = nh == IPM_PROTO_IPV4 || nh == IPM_PROTO_IPV6;
+	struct ipm_decap_rules rules = {
+		.no_ecn = (sa->flags & IPM_SAF_NOECN) != 0,
+		.copy_dscp = (sa->flags & IPM_SAF_DECAP_DSCP) != 0,
+	};
+	bool exit_tunnel = sa->mode == IPM_MODE_TUNNEL ||
+	    (sa->mode == IPM_MODE_ANY && ip_inside);
+	size_t hlen = v->ip.hlen, tfc = 0;
+	struct ipm_span inner;
+	enum ipm_reason r;
+	uint8_t *hdr;
+
+	/* FreeBSD leaves a transport payload of a tunnel SA in place (IPv6). */
+	if (exit_tunnel && !ip_inside && v->ip.version == 6 &&
+	    ipm_sw(v->pf, IPM_SW_TUNNEL_TRANSPORT6) != IPM_OFF)
+		exit_tunnel = false;
+	if (exit_tunnel) {
+		r = ipm_tunnel_exit(v->pf, &rules, &v->ip, nh, payload, len,
+		    v->opts->trace, &inner, &tfc);
+		l->tfc = (uint32_t)tfc;
+		return r == IPM_R_OK ? take_inner(v, inner) : finish(v, r);
+	}
+
+	hdr = payload - hlen;
+	memcpy(hdr, v->ip.packet.p, hlen);
+	if (!ipm_ip_rewrite(hdr, v->ip.version, hlen, hlen + len,
+		v->ip.proto_off, nh))
+		return finish(v, IPM_R_TOO_BIG);
+	r = ipm_ip_parse(ipm_span(hdr, hlen + len), false, &v->ip);
+	v->side ^= 1;
+	return r == IPM_R_OK ? CONTINUE : finish(v, r);
+}
+
+/* RFC 4303 A3: after many failures, try larger high halves [ESP-A3.2-01]. */
+struct esp_try {
+	const struct ipm_esp_sa *sa;
+	struct ipm_span esp;
+	uint8_t *out;
+	size_t cap;
+	struct ipm_esp_opened *o;
+};
+
+static enum ipm_reason
+esp_resync(struct view *v, struct ipm_replay *r, const struct esp_try *t,
+    struct ipm_layer *l, uint64_t seq)
+{
+	uint32_t tries = ipm_replay_failed(r, v->pf);
+	enum ipm_reason reason = IPM_R_ICV_BAD;
+
+	for (uint32_t i = 1; i <= tries && reason == IPM_R_ICV_BAD; i++) {
+		uint64_t larger = seq + ((uint64_t)i << 32);
+
+		v->o->resync_tried++;
+		reason = ipm_esp_open(t->sa, v->pf, t->esp, larger, t->out,
+		    t->cap, false, NULL, t->o);
+		step(v, IPM_STEP_RESYNC,
+		    t->o->icv_ok ? IPM_R_OK : IPM_R_ICV_BAD, larger >> 32, i);
+		if (t->o->icv_ok) {
+			l->seq_hi = (uint32_t)(larger >> 32);
+			ipm_replay_resync(r, larger);
+		}
+	}
+	return reason;
+}
+
+static void
+note_icv(struct ipm_layer *l, size_t icv_len, const uint8_t *computed,
+    const uint8_t *received, bool explain)
+{
+	l->icv_len = (uint8_t)icv_len;
+	l->has_computed = explain;
+	memcpy(l->received, received, icv_len);
+	if (explain)
+		memcpy(l->computed, computed, icv_len);
+}
+
+/* esp is the ESP packet in hand; udp tells that it came in a datagram. */
+static enum next
+open_esp(struct view *v, struct ipm_layer *l, struct ipm_derived_sa *dsa,
+    struct ipm_span esp)
+{
+	struct ipm_sa *sa = sa_of(v, dsa);
+	struct ipm_replay *win = window_of(v, sa);
+	struct ipm_esp_opened eo;
+	bool use_window = ipm_esp_has_integrity(&dsa->esp) ||
+	    ipm_sw(v->pf, IPM_SW_ESP_NULL_AUTH_REPLAY) != IPM_OFF;
+	bool resynced = false;
+	enum ipm_reason r;
+	enum next n;
+	uint32_t seq_lo;
+	uint64_t seq;
+
+	if (dsa->err != IPM_OK)
+		return finish(v, IPM_R_NO_PROVIDER);
+	r = ipm_esp_peek(&dsa->esp, esp, &seq_lo);
+	if (r != IPM_R_OK)
+		return finish(v, r);
+	if (ipm_sw(v->pf, IPM_SW_ESP_ALIGN4) != IPM_OFF &&
+	    (v->ip.hlen % 4 != 0 || v->ip.packet.len % 4 != 0))
+		return finish(v, IPM_R_BAD_LENGTH);
+	r = window_check(v, win, l, use_window && !dsa->esp.old, seq_lo, &seq);
+	if (r != IPM_R_OK) {
+		ipm_replay_other(win, v->pf);
+		return finish(v, r);
+	}
+
+	struct esp_try t = { &dsa->esp, esp, v->w->buf[v->side] + v->ip.hlen,
+		sizeof v->w->buf[0] - v->ip.hlen, &eo };
+	r = ipm_esp_open(t.sa, v->pf, esp, seq, t.out, t.cap,
+	    v->opts->explain, v->opts->trace, &eo);
+	if (r == IPM_R_ICV_BAD) {
+		note_icv(l, eo.icv_len, eo.computed, eo.received,
+		    v->opts->explain);
+		r = esp_resync(v, win, &t, l, seq);
+		resynced = eo.icv_ok;
+		seq = (uint64_t)l->seq_hi << 32 | seq_lo;
+	}
+	if (eo.icv_ok && use_window && !resynced) {
+		enum ipm_reason moved = window_move(v, win, seq);
+		if (moved != IPM_R_OK)
+			return finish(v, moved);
+	}
+	if (!eo.icv_ok)
+		return finish(v, r);
+
+	l->has_iv = l->has_pad = l->has_nh = true;
+	l->ivlen = dsa->esp.enc->iv_len;
+	memcpy(l->iv, eo.choices.iv, l->ivlen);
+	l->padlen = eo.choices.pad_len;
+	l->nh = eo.next_header;
+	if (r != IPM_R_OK)
+		return finish(v, r);
+
+	tell_opened(v, &(struct ipm_opened_layer){ .ip = &v->ip, .layer = l,
+	    .sa = dsa, .esp = &eo, .sealed = esp });
+	if (l->nh == IPM_PROTO_NONE) {
+		/* [ESP-2.6-04] A dummy: discarded without an error. */
+		r = ipm_sw(v->pf, IPM_SW_ESP_DUMMY) == IPM_DUMMY_DROP ?
+		    IPM_R_DUMMY : IPM_R_OK;
+		step(v, IPM_STEP_NEXT, r, l->nh, 0);
+		if (r != IPM_R_OK)
+			return finish(v, r);
+	}
+	if (eo.payload.len == 0 && sa->mode == IPM_MODE_TRANSPORT &&
+	    ipm_sw(v->pf, IPM_SW_ESP_EMPTY) != IPM_OFF)
+		return finish(v, IPM_R_EMPTY_PAYLOAD);
+	n = unwrap(v, l, sa, l->nh, t.out, eo.payload.len);
+	if (n == CONTINUE)
+		account(v, sa, v->ip.packet.len);
+	return n;
+}
+
+static enum next
+plain_esp(struct view *v)
+{
+	struct ipm_span esp = ipm_span_from(v->ip.packet, v->ip.hlen);
+	struct ipm_layer *l = push(v, IPM_L_ESP);
+	struct ipm_derived_sa *dsa;
+
+	if (l == NULL)
+		return finish(v, IPM_R_NESTED_TOO_DEEP);
+	if (esp.len < 8)
+		return finish(v, IPM_R_BAD_LENGTH);
+	dsa = lookup(v, l, IPM_PROTO_ESP, ipm_load32(esp.p));
+	if (dsa == NULL)
+		return no_sa(v);
+	if ((sa_of(v, dsa)->flags & IPM_SAF_NATT) != 0 &&
+	    ipm_sw(v->pf, IPM_SW_NATT_PLAIN) == IPM_OFF)
+		return finish(v, IPM_R_ENCAP_MISMATCH);
+	return open_esp(v, l, dsa, esp);
+}
+
+/* Is this a port on which some SA expects ESP in UDP? */
+static bool
+encap_port(const struct view *v, uint16_t port)
+{
+	for (uint32_t i = 0; i < v->d->n_natt_ports; i++)
+		if (v->d->natt_ports[i] == port)
+			return true;
+	return false;
+}
+
+static bool
+ports_fit(const struct view *v, const struct ipm_sa *sa,
+    const struct ipm_udp *udp)
+{
+	if ((sa->flags & IPM_SAF_NATT) == 0 || sa->dport != udp->dport)
+		return false;
+	return ipm_sw(v->pf, IPM_SW_NATT_PORTS) == IPM_NATT_ANY_SOURCE ||
+	    sa->sport == udp->sport;
+}
+
+/* RFC 768; a zero checksum is none (RFC 3948 2.1, RFC 6935). */
+static bool
+udp_sum_ok(const struct view *v, const struct ipm_udp *udp)
+{
+	return udp->sum == 0 ||
+	    ipm_upper_sum(&v->ip, IPM_PROTO_UDP,
+		ipm_span_sub(v->ip.packet, v->ip.hlen,
+		    udp->payload.len + 8)) == 0;
+}
+
+/*
+ * A datagram where some SA wants UDP encapsulation.  On a port of such an SA
+ * it is ESP, IKE or a keepalive; elsewhere it is clear, unless it carries the
+ * SPI of such an SA: then it is the right packet on the wrong port.
+ */
+static enum next
+open_udp(struct view *v)
+{
+	enum ipm_udpencap_kind kind;
+	struct ipm_derived_sa *dsa = NULL;
+	struct ipm_udp udp;
+	struct ipm_layer *lu, *le;
+	enum ipm_reason r;
+	bool on_port;
+
+	if (!v->d->natt_any)
+		return LEAVE;
+	r = ipm_udp_parse(&v->ip, &udp);
+	if (r != IPM_R_OK)
+		return LEAVE;
+	on_port = encap_port(v, udp.dport);
+	kind = ipm_udpencap_classify(v->pf, udp.payload);
+	if (kind == IPM_UDPENCAP_ESP)
+		dsa = ipm_derived_find(v->d, &v->s->arena, &v->ip.dst,
+		    IPM_PROTO_ESP, ipm_load32(udp.payload.p));
+	if (passes_through(v) && dsa == NULL)
+		return LEAVE;
+	if (!on_port &&
+	    (dsa == NULL || (sa_of(v, dsa)->flags & IPM_SAF_NATT) == 0))
+		return LEAVE;
+
+	step(v, IPM_STEP_UDP_ENCAP, IPM_R_OK, udp.sport, udp.dport);
+	if (!udp_sum_ok(v, &udp))
+		return finish(v, IPM_R_UDP_BAD);
+	if (kind == IPM_UDPENCAP_KEEPALIVE)
+		return finish(v, IPM_R_KEEPALIVE);
+	if (kind == IPM_UDPENCAP_IKE)
+		return finish(v, IPM_R_IKE);
+	lu = push(v, IPM_L_UDP_ENCAP);
+	le = push(v, IPM_L_ESP);
+	if (lu == NULL || le == NULL)
+		return finish(v, IPM_R_NESTED_TOO_DEEP);
+	lu->sport = udp.sport;
+	lu->dport = udp.dport;
+	if (lookup(v, le, IPM_PROTO_ESP, ipm_load32(udp.payload.p)) == NULL)
+		return finish(v, IPM_R_NO_SA);
+	if (!ports_fit(v, sa_of(v, dsa), &udp))
+		return finish(v, IPM_R_ENCAP_MISMATCH);
+	return open_esp(v, le, dsa, udp.payload);
+}
+
+static enum ipm_reason
+ah_resync(struct view *v, struct ipm_replay *r, const struct ipm_ah_sa *sa,
+    struct ipm_layer *l, uint64_t seq, struct ipm_ah_opened *ao)
+{
+	uint32_t tries = ipm_replay_failed(r, v->pf);
+	enum ipm_reason reason = IPM_R_ICV_BAD;
+
+	for (uint32_t i = 1; i <= tries && reason == IPM_R_ICV_BAD; i++) {
+		uint64_t larger = seq + ((uint64_t)i << 32);
+
+		v->o->resync_tried++;
+		reason = ipm_ah_open(sa, v->pf, &v->opts->ah_knobs, &v->ip,
+		    larger, v->w->head, sizeof v->w->head, false, NULL, ao);
+		step(v, IPM_STEP_RESYNC, reason, larger >> 32, i);
+		if (ao->icv_ok) {
+			l->seq_hi = (uint32_t)(larger >> 32);
+			ipm_replay_resync(r, larger);
+		}
+	}
+	return reason;
+}
+
+static enum next
+open_ah(struct view *v)
+{
+	struct ipm_span ah = ipm_span_from(v->ip.packet, v->ip.hlen);
+	struct ipm_layer *l = push(v, IPM_L_AH);
+	struct ipm_derived_sa *dsa;
+	struct ipm_ah_opened ao;
+	struct ipm_replay *win;
+	struct ipm_sa *sa;
+	enum ipm_reason r;
+	enum next n;
+	uint32_t seq_lo;
+	uint64_t seq;
+	uint8_t *out;
+
+	if (l == NULL)
+		return finish(v, IPM_R_NESTED_TOO_DEEP);
+	if (ah.len < 8)
+		return finish(v, IPM_R_BAD_LENGTH);
+	dsa = lookup(v, l, IPM_PROTO_AH, ipm_load32(ah.p + 4));
+	if (dsa == NULL)
+		return no_sa(v);
+	if (dsa->err != IPM_OK)
+		return finish(v, IPM_R_NO_PROVIDER);
+	sa = sa_of(v, dsa);
+	win = window_of(v, sa);
+	r = ipm_ah_peek(&dsa->ah, ah, &seq_lo);
+	if (r != IPM_R_OK)
+		return finish(v, r);
+	l->has_ahlen = true;
+	l->ahlen = (uint16_t)((ah.p[1] + (dsa->ah.old ? 0U : 2U)) * 4U +
+	    (dsa->ah.old ? 8U : 0U));
+	r = window_check(v, win, l, !dsa->ah.old, seq_lo, &seq);
+	if (r != IPM_R_OK) {
+		ipm_replay_other(win, v->pf);
+		return finish(v, r);
+	}
+
+	r = ipm_ah_open(&dsa->ah, v->pf, &v->opts->ah_knobs, &v->ip, seq,
+	    v->w->head, sizeof v->w->head, v->opts->explain, v->opts->trace,
+	    &ao);
+	if (r == IPM_R_ICV_BAD) {
+		note_icv(l, ao.icv_len, ao.computed, ao.received,
+		    v->opts->explain);
+		r = ah_resync(v, win, &dsa->ah, l, seq, &ao);
+	} else if (r == IPM_R_OK && !dsa->ah.old) {
+		r = window_move(v, win, seq);
+	}
+	if (r != IPM_R_OK)
+		return finish(v, r);
+	l->has_nh = true;
+	l->nh = ao.next_header;
+	tell_opened(v, &(struct ipm_opened_layer){ .ip = &v->ip, .layer = l,
+	    .sa = dsa, .ah = &ao, .sealed = ah });
+
+	out = v->w->buf[v->side] + v->ip.hlen;
+	memcpy(out, ao.payload.p, ao.payload.len);
+	n = unwrap(v, l, sa, l->nh, out, ao.payload.len);
+	if (n == CONTINUE)
+		account(v, sa, v->ip.packet.len);
+	return n;
+}
+
+static enum next
+open_ipcomp(struct view *v)
+{
+	static const struct ipm_sa well_known = { .proto = IPM_PROTO_IPCOMP,
+		.mode = IPM_MODE_ANY };
+	struct ipm_span packet = ipm_span_from(v->ip.packet, v->ip.hlen);
+	struct ipm_layer *l = push(v, IPM_L_IPCOMP);
+	const struct ipm_sa *sa = &well_known;
+	struct ipm_derived_sa *dsa;
+	struct ipm_ipcomp_opened co;
+	enum ipm_reason r;
+	enum next n;
+	uint16_t cpi;
+	uint8_t *out;
+
+	if (l == NULL)
+		return finish(v, IPM_R_NESTED_TOO_DEEP);
+	if (!ipm_ipcomp_peek(packet, &cpi))
+		return finish(v, IPM_R_BAD_LENGTH);
+	dsa = lookup(v, l, IPM_PROTO_IPCOMP, cpi);
+	if (dsa != NULL)
+		sa = sa_of(v, dsa);
+	else if (cpi >= 64 ||
+	    ipm_sw(v->pf, IPM_SW_COMP_WELL_KNOWN) == IPM_OFF)
+		return no_sa(v);
+	if (v->env->comp == NULL)
+		return finish(v, IPM_R_NO_PROVIDER);
+
+	l->has_nh = true;
+	l->nh = packet.p[0];
+	out = v->w->buf[v->side] + v->ip.hlen;
+	r = ipm_ipcomp_open(v->env->comp, v->pf, packet,
+	    65535 - (v->ip.version == 4 ? v->ip.hlen :
+					  v->ip.hlen - IPM_IP6_HLEN),
+	    out, sizeof v->w->buf[0] - v->ip.hlen, v->opts->trace, &co);
+	if (r != IPM_R_OK)
+		return finish(v, r);
+	tell_opened(v, &(struct ipm_opened_layer){ .ip = &v->ip, .layer = l,
+	    .sa = dsa, .ipcomp = &co, .sealed = packet });
+	n = unwrap(v, l, sa, co.next_header, out, co.payload.len);
+	if (n == CONTINUE && dsa != NULL)
+		account(v, sa_of(v, dsa), v->ip.packet.len);
+	return n;
+}
+
+/* An IPcomp SA between the ends of the packet in hand, of this mode. */
+static struct ipm_sa *
+comp_sa_between(const struct view *v, enum ipm_mode mode)
+{
+	if (!v->d->comp_any)
+		return NULL;
+	for (ipm_off off = v->s->sad.first; off != 0;) {
+		struct ipm_sa *sa = ipm_arena_at(&v->s->arena, off);
+
+		if (sa->proto == IPM_PROTO_IPCOMP && sa->mode == mode &&
+		    ipm_addr_equal(&sa->src, &v->ip.src) &&
+		    ipm_addr_equal(&sa->dst, &v->ip.dst))
+			return sa;
+		off = sa->next;
+	}
+	return NULL;
+}
+
+/*
+ * IP in IP between the ends of an IPcomp tunnel: a packet that did not get
+ * smaller [IPCOMP-2.2-02].
+ */
+static enum next
+open_ipip(struct view *v)
+{
+	struct ipm_span payload = ipm_span_from(v->ip.packet, v->ip.hlen);
+	struct ipm_sa *sa = comp_sa_between(v, IPM_MODE_TUNNEL);
+	struct ipm_layer *l;
+	enum next n;
+	uint8_t *out;
+
+	if (sa == NULL)
+		return LEAVE;
+	l = push(v, IPM_L_IPIP);
+	if (l == NULL)
+		return finish(v, IPM_R_NESTED_TOO_DEEP);
+	l->has_sa = true;
+	l->mode = sa->mode;
+	l->has_nh = true;
+	l->nh = v->ip.proto;
+	out = v->w->buf[v->side] + v->ip.hlen;
+	memcpy(out, payload.p, payload.len);
+	n = unwrap(v, l, sa, l->nh, out, payload.len);
+	if (n == CONTINUE)
+		account(v, sa, v->ip.packet.len);
+	return n;
+}
+
+static enum next
+open_one(struct view *v)
+{
+	/* A fragment that came out of a tunnel is its receiver's to join. */
+	if (v->ip.fragment)
+		return LEAVE;
+	switch (v->ip.proto) {
+	case IPM_PROTO_ESP:
+		return plain_esp(v);
+	case IPM_PROTO_AH:
+		return open_ah(v);
+	case IPM_PROTO_IPCOMP:
+		return open_ipcomp(v);
+	case IPM_PROTO_UDP:
+		return open_udp(v);
+	case IPM_PROTO_IPV4:
+	case IPM_PROTO_IPV6:
+		return open_ipip(v);
+	default:
+		return LEAVE;
+	}
+}
+
+/* Nothing (more) to open. */
+static void
+leave(struct view *v)
+{
+	struct ipm_observation *o = v->o;
+
+	o->inner = v->ip.packet;
+	if (o->n_layers != 0)
+		o->reason = IPM_R_OK;
+	else if (comp_sa_between(v, IPM_MODE_TRANSPORT) != NULL)
+		o->reason = IPM_R_NOT_COMPRESSED;
+	else
+		o->reason = IPM_R_CLEAR;
+}
+
+void
+ipm_observe(struct ipm_state *s, struct ipm_derived *d,
+    const struct ipm_profile *pf, const struct ipm_env *env,
+    struct ipm_span octets, uint64_t frame,
+    const struct ipm_observe_opts *opts, struct ipm_work *w,
+    struct ipm_observation *o)
+{
+	struct view v = { .s = s, .d = d, .pf = pf, .env = env, .opts = opts,
+		.w = w, .o = o };
+	struct ipm_reass_env re = { .arena = &s->arena, .alloc = env->alloc,
+		.pf = pf, .now = env->sec, .tell = opts->fragment,
+		.tell_ctx = opts->fragment_ctx };
+	struct ipm_span whole;
+	size_t pieces;
+	enum ipm_reason r;
+	enum next n;
+
+	o->n_layers = 0;
+	o->inner = o->packet = ipm_span(NULL, 0);
+	o->has_addrs = false;
+	o->resync_tried = 0;
+	ipm_reass_expire(&s->reass, &re);
+
+	r = ipm_ip_parse(octets,
+	    ipm_sw(pf, IPM_SW_IP_CHECKSUM) != IPM_OFF, &v.ip);
+	if (v.ip.version != 0) {
+		o->has_addrs = true;
+		o->src = v.ip.src;
+		o->dst = v.ip.dst;
+	}
+	step(&v, IPM_STEP_PARSE, r, v.ip.version, v.ip.proto);
+	if (r == IPM_R_OK && v.ip.fragment) {
+		step(&v, IPM_STEP_REASSEMBLE, IPM_R_OK, v.ip.frag_off,
+		    v.ip.packet.len - v.ip.hlen);
+		r = ipm_reass_add(&s->reass, &re, &v.ip, frame, w->reass,
+		    sizeof w->reass, &whole, &pieces);
+		if (r == IPM_R_OK) {
+			step(&v, IPM_STEP_COMPLETE, r, pieces, whole.len);
+			r = ipm_ip_parse(whole, false, &v.ip);
+		}
+	}
+	if (r != IPM_R_OK) {
+		o->reason = r;
+		return;
+	}
+	o->packet = v.ip.packet;
+	do
+		n = open_one(&v);
+	while (n == CONTINUE);
+	if (n == LEAVE)
+		leave(&v);
+}
