@@ -5,7 +5,7 @@
 
 #include "hx_salist.h"
 
-/* Why these flags and numbers do not go with this protocol, or NULL. */
+/* What the SAD would take without a word although it means nothing; or NULL. */
 static const char *
 protocol_refusal(const struct ipm_sa_config *c)
 {
@@ -14,19 +14,13 @@ protocol_refusal(const struct ipm_sa_config *c)
 
 	if ((c->flags & IPM_SAF_ESN) != 0 && !sequenced)
 		return "extended sequence numbers belong to ESP and AH";
-	if ((c->flags & IPM_SAF_ESN) != 0 && (c->flags & IPM_SAF_OLD) != 0)
-		return "the old protocols have no sequence number to extend";
-	if (c->window != 0 && (c->flags & IPM_SAF_OLD) != 0)
-		return "the old protocols have no sequence number to check";
-	if ((c->flags & IPM_SAF_NATT) != 0 && c->proto != IPM_PROTO_ESP)
-		return "UDP encapsulation carries ESP alone";
-	if ((c->flags & IPM_SAF_NATT) != 0 && (c->sport == 0 || c->dport == 0))
-		return "UDP encapsulation needs two ports";
 	if (c->last_seq != 0 && !sequenced)
 		return "only ESP and AH have sequence numbers";
-	if (c->last_seq > UINT32_MAX && (c->flags & IPM_SAF_ESN) == 0)
-		return "a sequence number beyond 32 bits needs extended "
-		       "sequence numbers";
+	/* [freebsd parse.y] setkey(8) refuses -r with the -old protocols. */
+	if (c->window != 0 && (c->flags & IPM_SAF_OLD) != 0)
+		return "the old protocols have no sequence number to check";
+	if ((c->flags & IPM_SAF_NATT) != 0 && (c->sport == 0 || c->dport == 0))
+		return "UDP encapsulation needs two ports";
 	return NULL;
 }
 

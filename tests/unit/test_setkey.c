@@ -106,8 +106,7 @@ static const struct {
 	    F ":1:41: the sequence number is more than "
 	      "18446744073709551615" },
 	{ ADD "-seq 4294967296 " AES ";",
-	    F ":1:1: a sequence number beyond 32 bits needs extended "
-	      "sequence numbers" },
+	    F ":1:1: a sequence number beyond 32 bits needs ESN" },
 	{ ADD "-flag noenc " AES ";", F ":1:42: unknown flag 'noenc'" },
 	/* 30..39: extensions */
 	{ ADD "-natt 192.0.2.1 192.0.2.2[4500] " AES ";",
@@ -120,7 +119,7 @@ static const struct {
 	    F ":1:58: source is IPv6 and destination IPv4" },
 	{ "add 192.0.2.1 192.0.2.2 ah 0x1000 -natt 192.0.2.1[1] "
 	  "192.0.2.2[2] -A hmac-md5 \"0123456789abcdef\";",
-	    F ":1:1: UDP encapsulation carries ESP alone" },
+	    F ":1:1: UDP encapsulation is for ESP alone" },
 	{ "add 192.0.2.1 192.0.2.2 ipcomp 0x1000 -esn -C deflate;",
 	    F ":1:1: extended sequence numbers belong to ESP and AH" },
 	{ "add 192.0.2.1 192.0.2.2 esp-old 0x1000 -r 4 -E null;",

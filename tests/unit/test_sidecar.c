@@ -215,8 +215,7 @@ static const struct {
 	    F ": sas[0].spi: CPI 0x10000 has more than 16 bits" },
 	{ HEAD "\"initial_seq\":{\"hi\":1,\"lo\":0},\"sas\":[{" ESP "," NULLE
 	       "}]}",
-	    F ": sas[0]: a sequence number beyond 32 bits needs extended "
-	      "sequence numbers" },
+	    F ": sas[0]: a sequence number beyond 32 bits needs ESN" },
 	{ HEAD "\"sas\":[{" ESP "," NULLE "},{" ESP "," NULLE "}]}",
 	    F ": sas[1]: sas[0] has this destination, protocol and SPI "
 	      "already" },
