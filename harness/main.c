@@ -4,6 +4,8 @@
 #include <string.h>
 
 #include "hx_check.h"
+#include "hx_replay.h"
+#include "hx_tables.h"
 
 #define VERSION "0.1.0"
 
@@ -12,7 +14,12 @@ static const struct {
 	int (*run)(int argc, char **argv);
 	const char *does;
 } commands[] = {
+	{ "replay", hx_cmd_replay, "a verdict for every frame of a capture" },
+	{ "explain", hx_cmd_explain, "one frame of a capture in full" },
 	{ "check", hx_cmd_check, "run vector and sidecar files" },
+	{ "reasons", hx_cmd_reasons, "every way a packet can end" },
+	{ "profiles", hx_cmd_profiles, "the switches and their profiles" },
+	{ "crypto", hx_cmd_crypto, "the algorithms (crypto list)" },
 };
 #define N_COMMANDS (sizeof commands / sizeof commands[0])
 

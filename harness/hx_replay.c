@@ -1,0 +1,679 @@
+/*
+ * Implementation notes.  Frames are shown in the order of the capture.  What
+ * becomes of a fragment is known only later (completed by a frame, timed out,
+ * given up), so from the first undecided fragment on the frames' texts wait in
+ * a queue; the model's bounds on reassembly bound it.
+ */
+#include "hx_replay.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "hx_config.h"
+#include "hx_engine.h"
+#include "hx_pcap.h"
+#include "hx_show.h"
+#include "wire/ipm_link.h"
+
+/* Which frame took a number; direct-mapped, so it forgets, never grows. */
+#define SEEN_SLOTS 65536U
+
+struct seen {
+	uint64_t key, frame;
+};
+
+/* A frame whose text waits. */
+struct waiting {
+	struct waiting *next;
+	uint64_t number, sec, since_ns;
+	uint32_t nsec;
+	bool decided;
+	char *text;		/* of a decided one; NULL: quiet */
+	size_t len;
+	bool has_addrs;
+	struct ipm_addr src, dst;
+};
+
+struct options {
+	const char *config, *capture, *out;
+	bool json, quiet, explain, show_keys;
+	uint64_t only;		/* explain: this frame; 0 all */
+	struct ipm_profile profile;
+};
+
+struct replay {
+	const struct options *opt;
+	struct hx_engine engine;
+	struct hx_config cfg;
+	struct hx_pcap_out *clear;
+	struct ipm_observation o;
+	struct ipm_trace trace;
+	struct waiting *first, **last;
+	struct seen *seen;
+	uint64_t start_ns;
+	uint64_t frames;
+	uint64_t by_reason[IPM_N_REASONS];
+	bool colour, shown_only;
+};
+
+/* --- who took a number --------------------------------------------------- */
+
+static uint64_t
+seen_key(const struct ipm_layer *l)
+{
+	uint64_t h = 0xcbf29ce484222325U;
+	const uint64_t parts[] = { l->kind, l->spi, l->seq,
+		l->has_seq_hi ? l->seq_hi : 0, ipm_load64(l->dst.octet),
+		ipm_load64(l->dst.octet + 8) };
+
+	for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) {
+		h = (h ^ parts[i]) * 0x9e3779b97f4a7c15U;
+		h ^= h >> 29;
+	}
+	return h;
+}
+
+/* Numbers count as taken when their ICV held, whatever came after. */
+static void
+note_numbers(struct replay *r, uint64_t frame)
+{
+	for (size_t i = 0; i < r->o.n_layers; i++) {
+		const struct ipm_layer *l = &r->o.layer[i];
+
+		if (l->has_seq && l->has_nh) {
+			uint64_t k = seen_key(l);
+
+			r->seen[k % SEEN_SLOTS] = (struct seen){ k, frame };
+		}
+	}
+}
+
+static uint64_t
+who_took(const struct replay *r)
+{
+	const struct seen *s;
+	uint64_t k;
+
+	if (r->o.reason != IPM_R_REPLAYED || r->o.n_layers == 0)
+		return 0;
+	k = seen_key(&r->o.layer[r->o.n_layers - 1]);
+	s = &r->seen[k % SEEN_SLOTS];
+	return s->key == k ? s->frame : 0;
+}
+
+/* --- showing in order ------------------------------------------------------ */
+
+static void
+render(const struct replay *r, FILE *out, const struct hx_judged *j)
+{
+	if (r->opt->quiet || (r->opt->only != 0 && r->opt->only != j->number))
+		return;
+	if (r->opt->json)
+		hx_show_json(out, j);
+	else if (r->opt->only != 0)
+		hx_show_full(out, j);
+	else
+		hx_show_line(out, j);
+}
+
+static void
+flush_decided(struct replay *r)
+{
+	while (r->first != NULL && r->first->decided) {
+		struct waiting *w = r->first;
+
+		if (w->text != NULL)
+			(void)fwrite(w->text, 1, w->len, stdout);
+		r->first = w->next;
+		free(w->text);
+		free(w);
+	}
+	if (r->first == NULL)
+		r->last = &r->first;
+}
+
+static bool
+render_to(struct replay *r, struct waiting *w, const struct hx_judged *j)
+{
+	FILE *f = open_memstream(&w->text, &w->len);
+
+	if (f == NULL)
+		return false;
+	render(r, f, j);
+	return fclose(f) == 0;
+}
+
+/* A frame's final word. */
+static void
+count(struct replay *r, enum ipm_reason reason, uint64_t number)
+{
+	r->by_reason[reason]++;
+	if (number == r->opt->only)
+		r->shown_only = true;
+}
+
+static void
+show(struct replay *r, const struct hx_judged *j, bool decided)
+{
+	struct waiting *w;
+
+	if (decided)
+		count(r, j->o->reason, j->number);
+	if (r->first == NULL && decided) {
+		render(r, stdout, j);
+		return;
+	}
+	w = calloc(1, sizeof *w);
+	if (w == NULL)
+		abort();
+	w->number = j->number;
+	w->sec = j->sec;
+	w->nsec = j->nsec;
+	w->since_ns = j->since_ns;
+	w->decided = decided;
+	w->has_addrs = j->o->has_addrs;
+	w->src = j->o->src;
+	w->dst = j->o->dst;
+	if (decided && !render_to(r, w, j))
+		abort();
+	*r->last = w;
+	r->last = &w->next;
+}
+
+/* What became of a fragment that waits. */
+static void
+decide(struct replay *r, struct waiting *w, enum ipm_reason reason,
+    uint64_t by)
+{
+	struct ipm_observation o = { .reason = reason,
+		.has_addrs = w->has_addrs,
+		.src = w->src,
+		.dst = w->dst };
+	struct hx_judged j = { .number = w->number,
+		.sec = w->sec,
+		.nsec = w->nsec,
+		.since_ns = w->since_ns,
+		.o = &o,
+		.completed_by = by,
+		.colour = r->colour };
+
+	w->decided = true;
+	count(r, reason, w->number);
+	if (!render_to(r, w, &j))
+		abort();
+}
+
+static void
+on_fragment(void *ctx, uint64_t frame, enum ipm_reason reason, uint64_t by)
+{
+	struct replay *r = ctx;
+
+	for (struct waiting *w = r->first; w != NULL; w = w->next)
+		if (w->number == frame && !w->decided) {
+			decide(r, w,
+			    reason == IPM_R_OK ? IPM_R_FRAG_PENDING : reason,
+			    by);
+			return;
+		}
+}
+
+/* The capture is over: what still waits stays a fragment. */
+static void
+finish_waiting(struct replay *r)
+{
+	for (struct waiting *w = r->first; w != NULL; w = w->next)
+		if (!w->decided)
+			decide(r, w, IPM_R_FRAG_PENDING, 0);
+	flush_decided(r);
+}
+
+/* --- the loop ---------------------------------------------------------------- */
+
+static void
+judge(struct replay *r, const struct hx_frame *f)
+{
+	struct ipm_span ip;
+	enum ipm_reason reason = ipm_link_parse(f->linktype, f->octets, &ip);
+
+	if (r->engine.opts.trace != NULL)
+		r->trace.n = r->trace.lost = 0;
+	if (reason == IPM_R_OK) {
+		hx_engine_observe(&r->engine, f->sec, f->nsec, ip, f->number,
+		    &r->o);
+	} else {
+		r->o.n_layers = 0;
+		r->o.has_addrs = false;
+		r->o.reason = reason;
+		r->o.inner = f->octets;
+	}
+	if (f->octets.len < f->wire_len &&
+	    (r->o.reason == IPM_R_TRUNCATED || r->o.reason == IPM_R_LINK_BAD))
+		r->o.reason = IPM_R_SNAPLEN;
+}
+
+static void
+take_frame(struct replay *r, const struct hx_frame *f)
+{
+	uint64_t ns = f->sec * 1000000000 + f->nsec;
+	struct hx_judged j = { .number = f->number,
+		.sec = f->sec,
+		.nsec = f->nsec,
+		.o = &r->o,
+		.trace = r->engine.opts.trace,
+		.colour = r->colour };
+
+	if (r->frames++ == 0)
+		r->start_ns = ns;
+	judge(r, f);
+	j.since_ns = ns > r->start_ns ? ns - r->start_ns : 0;
+	j.taken_by = who_took(r);
+	note_numbers(r, f->number);
+	show(r, &j, r->o.reason != IPM_R_FRAG_PENDING);
+	flush_decided(r);
+	if (r->clear != NULL &&
+	    (ipm_reasons[r->o.reason].verdict == IPM_V_ACCEPT ||
+		r->o.reason == IPM_R_CLEAR))
+		hx_pcap_write(r->clear, f->sec, f->nsec, r->o.inner);
+}
+
+static void
+progress(uint64_t frames)
+{
+	if (frames % 65536 == 0 && isatty(STDERR_FILENO))
+		(void)fprintf(stderr, "\r%" PRIu64 " frames", frames);
+}
+
+/* --- heading and summary ------------------------------------------------------- */
+
+static const char *
+alg_name(const struct ipm_alg *a)
+{
+	return a == NULL ? "none" : a->name;
+}
+
+static void
+print_keys(const struct replay *r)
+{
+	for (size_t i = 0; i < r->cfg.n; i++) {
+		const struct ipm_sa_config *c = &r->cfg.sas[i].cfg;
+		const struct ipm_span keys[] = { c->enc_key, c->auth_key };
+		char a[46];
+
+		(void)printf(r->opt->json ?
+			"%s{\"spi\":\"0x%08" PRIx32 "\",\"dst\":\"%s\"," :
+			"%ssa 0x%08" PRIx32 " > %s",
+		    r->opt->json && i != 0 ? "," : "", c->spi,
+		    ipm_addr_text(&c->dst, a));
+		if (r->opt->json)
+			(void)printf("\"encryption\":\"%s\","
+				     "\"authentication\":\"%s\",\"key\":\"",
+			    alg_name(c->enc), alg_name(c->auth));
+		else
+			(void)printf("  %s, %s  key ", alg_name(c->enc),
+			    alg_name(c->auth));
+		for (size_t k = 0; k < 2; k++)
+			for (size_t n = 0; n < keys[k].len; n++)
+				(void)printf("%02x", keys[k].p[n]);
+		(void)fputs(r->opt->json ? "\"}" : "\n", stdout);
+	}
+}
+
+static void
+print_heading(const struct replay *r)
+{
+	if (r->opt->json) {
+		(void)printf("{\"schema\":\"ipsecsim-replay\",\"version\":1,"
+			     "\"profile\":\"%s\",\"sas\":%zu",
+		    r->opt->profile.name, r->cfg.n);
+		if (r->opt->show_keys) {
+			(void)fputs(",\"keys\":[", stdout);
+			print_keys(r);
+			(void)putchar(']');
+		}
+		(void)fputs("}\n", stdout);
+		return;
+	}
+	if (r->opt->show_keys)
+		print_keys(r);
+	if (!r->opt->quiet)
+		hx_show_heading(stdout);
+}
+
+static uint64_t
+verdict_count(const struct replay *r, enum ipm_verdict v)
+{
+	uint64_t n = 0;
+
+	for (size_t i = 0; i < IPM_N_REASONS; i++)
+		if (ipm_reasons[i].verdict == v)
+			n += r->by_reason[i];
+	return n;
+}
+
+static void
+print_reasons_of(const struct replay *r, enum ipm_verdict v)
+{
+	const char *sep = " (";
+
+	for (size_t i = 0; i < IPM_N_REASONS; i++) {
+		if (ipm_reasons[i].verdict != v || r->by_reason[i] == 0)
+			continue;
+		(void)printf("%s%" PRIu64 " %s", sep, r->by_reason[i],
+		    ipm_reasons[i].name);
+		sep = ", ";
+	}
+	if (sep[0] == ',')
+		(void)putchar(')');
+}
+
+static void
+print_summary(const struct replay *r)
+{
+	const char *sep = "";
+
+	if (r->opt->json) {
+		(void)printf("{\"summary\":{\"frames\":%" PRIu64
+			     ",\"verdicts\":{",
+		    r->frames);
+		for (int v = 0; v < IPM_N_VERDICTS; v++)
+			(void)printf("%s\"%s\":%" PRIu64, v == 0 ? "" : ",",
+			    ipm_verdict_name((enum ipm_verdict)v),
+			    verdict_count(r, (enum ipm_verdict)v));
+		(void)fputs("},\"reasons\":{", stdout);
+		for (size_t i = 0; i < IPM_N_REASONS; i++) {
+			if (r->by_reason[i] == 0)
+				continue;
+			(void)printf("%s\"%s\":%" PRIu64, sep,
+			    ipm_reasons[i].name, r->by_reason[i]);
+			sep = ",";
+		}
+		(void)fputs("}}}\n", stdout);
+		return;
+	}
+	(void)printf("%" PRIu64 " frames:", r->frames);
+	for (int v = 0; v < IPM_N_VERDICTS; v++) {
+		uint64_t n = verdict_count(r, (enum ipm_verdict)v);
+
+		if (n == 0 && v != IPM_V_ACCEPT && v != IPM_V_DROP)
+			continue;
+		(void)printf("%s %" PRIu64 " %s", sep, n,
+		    ipm_verdict_name((enum ipm_verdict)v));
+		if (v != IPM_V_ACCEPT)
+			print_reasons_of(r, (enum ipm_verdict)v);
+		sep = ",";
+	}
+	(void)putchar('\n');
+}
+
+/* --- options -------------------------------------------------------------------- */
+
+static const char replay_usage[] =
+    "usage: ipsecsim replay -c CONFIG -r CAPTURE [OPTION...]\n"
+    "\n"
+    "Opens every IPsec packet of a capture whose SA is configured, as its\n"
+    "destination would, and says what becomes of it and why.\n"
+    "\n"
+    "  -c FILE             setkey(8) file or ipsec-capture sidecar; - stdin\n"
+    "  -r FILE             capture; - standard input\n"
+    "  -w FILE             write the clear packets as a capture\n"
+    "  -q                  only the summary\n"
+    "  --json              JSON Lines\n"
+    "  --explain           the steps taken, each with its clause\n"
+    "  --profile NAME      default observer (ipsecsim profiles)\n"
+    "  --switch NAME=VALUE set one switch\n"
+    "  --show-keys         print the keys that are configured\n"
+    "\n"
+    "Exit status 0: no frame dropped; 1: some were; 2: bad usage or input.\n";
+
+static const char explain_usage[] =
+    "usage: ipsecsim explain -c CONFIG -r CAPTURE -n FRAME [OPTION...]\n"
+    "\n"
+    "One frame of a capture in full; the frames before it are judged too.\n"
+    "Takes --json, --profile and --switch as replay does.\n";
+
+static int
+bad_usage(const char *command, const char *what, const char *word)
+{
+	(void)fprintf(stderr, "ipsecsim %s: %s%s%s\n", command, what,
+	    word == NULL ? "" : " ", word == NULL ? "" : word);
+	return 2;
+}
+
+static bool
+set_switch(struct ipm_profile *p, const char *text)
+{
+	const char *eq = strchr(text, '=');
+	char name[64];
+	size_t n = eq == NULL ? 0 : (size_t)(eq - text);
+
+	if (n == 0 || n >= sizeof name)
+		return false;
+	memcpy(name, text, n);
+	name[n] = '\0';
+	return ipm_profile_set(p, name, eq + 1);
+}
+
+static bool
+read_frame_number(const char *s, uint64_t *n)
+{
+	char *end;
+
+	errno = 0;
+	*n = strtoull(s, &end, 10);
+	return errno == 0 && *s >= '0' && *s <= '9' && *end == '\0' && *n != 0;
+}
+
+/* 0: go on; else the exit status plus 1. */
+static int
+read_options(int argc, char **argv, bool explain, struct options *o)
+{
+	enum ipm_profile_id id = IPM_PF_OBSERVER;
+	const char *cmd = argv[0];
+
+	/* The profile first: switches change it. */
+	for (int i = 1; i + 1 < argc; i++)
+		if (strcmp(argv[i], "--profile") == 0) {
+			id = ipm_profile_find(argv[i + 1]);
+			if (id == IPM_N_PROFILES)
+				return 1 + bad_usage(cmd, "unknown profile",
+					       argv[i + 1]);
+		}
+	ipm_profile_init(&o->profile, id);
+	for (int i = 1; i < argc; i++) {
+		const char *a = argv[i], *v = i + 1 < argc ? argv[i + 1] : NULL;
+		const char **file = NULL;
+
+		if (strcmp(a, "--help") == 0) {
+			(void)fputs(explain ? explain_usage : replay_usage,
+			    stdout);
+			return 1;
+		}
+		if (strcmp(a, "--json") == 0) {
+			o->json = true;
+			continue;
+		}
+		if (strcmp(a, "--show-keys") == 0) {
+			o->show_keys = true;
+			continue;
+		}
+		if (!explain && strcmp(a, "-q") == 0) {
+			o->quiet = true;
+			continue;
+		}
+		if (!explain && strcmp(a, "--explain") == 0) {
+			o->explain = true;
+			continue;
+		}
+		if (strcmp(a, "-c") == 0)
+			file = &o->config;
+		else if (strcmp(a, "-r") == 0)
+			file = &o->capture;
+		else if (!explain && strcmp(a, "-w") == 0)
+			file = &o->out;
+		else if (strcmp(a, "--profile") != 0 &&
+		    strcmp(a, "--switch") != 0 &&
+		    !(explain && strcmp(a, "-n") == 0))
+			return 1 + bad_usage(cmd, "unknown option", a);
+		if (v == NULL)
+			return 1 + bad_usage(cmd, "an argument is missing "
+						  "after", a);
+		i++;
+		if (file != NULL) {
+			if (*file != NULL)
+				return 1 + bad_usage(cmd, "given twice:", a);
+			*file = v;
+		} else if (strcmp(a, "-n") == 0 &&
+		    !read_frame_number(v, &o->only)) {
+			return 1 + bad_usage(cmd, "not a frame number:", v);
+		} else if (strcmp(a, "--switch") == 0 &&
+		    !set_switch(&o->profile, v)) {
+			return 1 + bad_usage(cmd,
+				       "no such switch or value "
+				       "(ipsecsim profiles lists them):", v);
+		}
+	}
+	if (o->config == NULL)
+		return 1 + bad_usage(cmd, "-c CONFIG is missing", NULL);
+	if (o->capture == NULL)
+		return 1 + bad_usage(cmd, "-r CAPTURE is missing", NULL);
+	if (explain && o->only == 0)
+		return 1 + bad_usage(cmd, "-n FRAME is missing", NULL);
+	if (strcmp(o->config, "-") == 0 && strcmp(o->capture, "-") == 0)
+		return 1 + bad_usage(cmd, "only one of -c and -r can be "
+					  "standard input", NULL);
+	return 0;
+}
+
+static int
+complain(const struct hx_err *err)
+{
+	(void)fprintf(stderr, "ipsecsim: %s\n", err->text);
+	return 2;
+}
+
+static int
+add_sas(struct replay *r)
+{
+	for (size_t i = 0; i < r->cfg.n; i++)
+		if (hx_engine_add_sa(&r->engine, &r->cfg.sas[i].cfg) !=
+		    IPM_OK) {
+			(void)fprintf(stderr,
+			    "ipsecsim: %s: no memory for an SA\n",
+			    r->opt->config);
+			return 3;
+		}
+	return 0;
+}
+
+static int
+run_capture(struct replay *r)
+{
+	struct hx_frame f;
+	struct hx_pcap *in;
+	struct hx_err err;
+	int got, status = 0;
+
+	in = hx_pcap_open(r->opt->capture, &err);
+	if (in == NULL)
+		return complain(&err);
+	if (r->opt->out != NULL) {
+		r->clear = hx_pcap_create(r->opt->out, &err);
+		if (r->clear == NULL) {
+			hx_pcap_close(in);
+			return complain(&err);
+		}
+	}
+	if (r->opt->only == 0 || r->opt->json)
+		print_heading(r);
+	while ((got = hx_pcap_next(in, &f, &err)) > 0) {
+		take_frame(r, &f);
+		progress(r->frames);
+		if (r->opt->only != 0 && r->shown_only)
+			break;
+	}
+	finish_waiting(r);
+	hx_pcap_close(in);
+	if (r->opt->only == 0)
+		print_summary(r);
+	if (got < 0)
+		status = complain(&err);
+	if (r->clear != NULL && !hx_pcap_finish(r->clear, &err))
+		status = complain(&err);
+	if (status == 0 && r->opt->only != 0 && !r->shown_only) {
+		(void)fprintf(stderr,
+		    "ipsecsim: %s: there is no frame %" PRIu64
+		    ", only %" PRIu64 "\n",
+		    r->opt->capture, r->opt->only, r->frames);
+		status = 2;
+	}
+	if (status == 0 && verdict_count(r, IPM_V_DROP) != 0)
+		status = 1;
+	if (fflush(stdout) != 0 || ferror(stdout)) {
+		(void)fprintf(stderr, "ipsecsim: standard output: %s\n",
+		    strerror(errno));
+		status = 3;
+	}
+	return status;
+}
+
+static int
+run(int argc, char **argv, bool explain)
+{
+	struct options opt = { 0 };
+	struct replay *r;
+	struct hx_err err;
+	int status = read_options(argc, argv, explain, &opt);
+
+	if (status != 0)
+		return status - 1;
+	r = calloc(1, sizeof *r);
+	if (r == NULL || (r->seen = calloc(SEEN_SLOTS, sizeof *r->seen)) ==
+	    NULL) {
+		(void)fputs("ipsecsim: out of memory\n", stderr);
+		free(r);
+		return 3;
+	}
+	r->opt = &opt;
+	r->last = &r->first;
+	if (!hx_config_load(opt.config, &r->cfg, &err)) {
+		status = complain(&err);
+		goto out;
+	}
+	if (!hx_engine_open(&r->engine, IPM_PF_OBSERVER)) {
+		(void)fputs("ipsecsim: no crypto provider\n", stderr);
+		status = 3;
+		goto out_config;
+	}
+	r->engine.profile = opt.profile;
+	r->engine.opts.fragment = on_fragment;
+	r->engine.opts.fragment_ctx = r;
+	r->engine.opts.explain = !opt.quiet;
+	if (opt.explain || explain)
+		r->engine.opts.trace = &r->trace;
+	r->colour = !opt.json && isatty(STDOUT_FILENO);
+	status = add_sas(r);
+	if (status == 0)
+		status = run_capture(r);
+	hx_engine_close(&r->engine);
+out_config:
+	hx_config_free(&r->cfg);
+out:
+	free(r->seen);
+	free(r);
+	return status;
+}
+
+int
+hx_cmd_replay(int argc, char **argv)
+{
+	return run(argc, argv, false);
+}
+
+int
+hx_cmd_explain(int argc, char **argv)
+{
+	return run(argc, argv, true);
+}
