@@ -120,6 +120,7 @@ fuzz() {
 	scratch=$(mktemp -d)
 	for target in build-fuzz/tests/fuzz_*; do
 		[ -x "$target" ] && [ -f "$target" ] || continue
+		case $target in *_corpus) continue ;; esac
 		name=${target##*/fuzz_}
 		say "fuzz_$name, $seconds s"
 		mkdir -p "$scratch/$name"
@@ -142,11 +143,11 @@ coverage() {
 	compile build-cov
 	rm -f build-cov/*.profraw
 	LLVM_PROFILE_FILE="$PWD/build-cov/%p.profraw" \
-		ctest --test-dir build-cov -R '^corpus_' --no-tests=error \
+		ctest --test-dir build-cov -R '_corpus$' --no-tests=error \
 		-j "$JOBS" >/dev/null
 	llvm-profdata-14 merge -o build-cov/all.profdata build-cov/*.profraw
 	local objects=() t
-	for t in build-cov/tests/corpus_*; do
+	for t in build-cov/tests/fuzz_*_corpus; do
 		[ -x "$t" ] && [ -f "$t" ] && objects+=(-object "$t")
 	done
 	llvm-cov-14 report "${objects[@]}" \

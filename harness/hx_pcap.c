@@ -37,54 +37,54 @@ linktype_of(int dlt)
 	}
 }
 
-static FILE *
-open_file(const char *path, struct hx_err *err)
+static void
+close_stream(FILE *f)
 {
-	FILE *f;
-
-	if (strcmp(path, "-") == 0)
-		return stdin;
-	f = fopen(path, "rb");
-	if (f == NULL)
-		hx_err_set(err, path, 0, 0, "%s", strerror(errno));
-	return f;
+	if (f != stdin)
+		(void)fclose(f);
 }
 
 struct hx_pcap *
 hx_pcap_open(const char *path, struct hx_err *err)
 {
-	char reason[PCAP_ERRBUF_SIZE];
-	struct hx_pcap *h;
-	FILE *f = open_file(path, err);
+	FILE *f = strcmp(path, "-") == 0 ? stdin : fopen(path, "rb");
 
-	if (f == NULL)
+	if (f == NULL) {
+		hx_err_set(err, path, 0, 0, "%s", strerror(errno));
 		return NULL;
-	h = calloc(1, sizeof *h);
-	if (h == NULL || (h->path = strdup(path)) == NULL) {
-		hx_err_set(err, path, 0, 0, "out of memory");
+	}
+	return hx_pcap_open_stream(f, path, err);
+}
+
+struct hx_pcap *
+hx_pcap_open_stream(FILE *f, const char *name, struct hx_err *err)
+{
+	char reason[PCAP_ERRBUF_SIZE];
+	struct hx_pcap *h = calloc(1, sizeof *h);
+
+	if (h == NULL || (h->path = strdup(name)) == NULL) {
+		hx_err_set(err, name, 0, 0, "out of memory");
 		free(h);
-		if (f != stdin)
-			(void)fclose(f);
+		close_stream(f);
 		return NULL;
 	}
 	h->p = pcap_fopen_offline_with_tstamp_precision(f,
 	    PCAP_TSTAMP_PRECISION_NANO, reason);
 	if (h->p == NULL) {
-		hx_err_set(err, path, 0, 0, "not a capture: %s", reason);
-		if (f != stdin)
-			(void)fclose(f);
+		hx_err_set(err, name, 0, 0, "not a capture: %s", reason);
+		close_stream(f);
 		free(h->path);
 		free(h);
 		return NULL;
 	}
 	h->linktype = linktype_of(pcap_datalink(h->p));
 	if (!ipm_link_known(h->linktype)) {
-		const char *name =
+		const char *dlt =
 		    pcap_datalink_val_to_name(pcap_datalink(h->p));
 
-		hx_err_set(err, path, 0, 0,
+		hx_err_set(err, name, 0, 0,
 		    "frames of link type %d (%s) are not read", h->linktype,
-		    name == NULL ? "unknown" : name);
+		    dlt == NULL ? "unknown" : dlt);
 		hx_pcap_close(h);
 		return NULL;
 	}

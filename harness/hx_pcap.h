@@ -3,6 +3,8 @@
 
 /* Captures in, and clear packets out, through libpcap. */
 
+#include <stdio.h>
+
 #include "hx_err.h"
 #include "wire/ipm_bytes.h"
 
@@ -22,6 +24,11 @@ struct hx_pcap;
  * in err: no such file, not a capture, a link type the model does not read.
  */
 struct hx_pcap *hx_pcap_open(const char *path, struct hx_err *err);
+
+/* The same from an open stream, which is closed with the capture (or at once,
+ * when this returns NULL); `name` is what errors call it. */
+struct hx_pcap *hx_pcap_open_stream(FILE *f, const char *name,
+    struct hx_err *err);
 
 /*
  * The next frame.  1: *f is it; 0: the capture has ended; -1 with one line in
