@@ -51,8 +51,8 @@ hx_check_case(struct hx_check *c, const char *name, enum hx_result result,
 {
 	c->count[result]++;
 	if (result == HX_ERROR)
-		(void)fprintf(stderr, "ipsecsim: %s: case %s: %s\n", c->file,
-		    name, why);
+		(void)fprintf(
+		    stderr, "ipsecsim: %s: case %s: %s\n", c->file, name, why);
 	if (c->quiet && result == HX_PASS)
 		return;
 	print_object(c->out,
@@ -73,24 +73,23 @@ check_file(struct hx_check *c, const char *path)
 	c->file = path;
 	f = strcmp(path, "-") == 0 ? stdin : fopen(path, "rb");
 	if (f == NULL) {
-		(void)fprintf(stderr, "ipsecsim: %s: %s\n", path,
-		    strerror(errno));
+		(void)fprintf(
+		    stderr, "ipsecsim: %s: %s\n", path, strerror(errno));
 		return false;
 	}
 	root = json_loadf(f, JSON_REJECT_DUPLICATES, &je);
 	if (f != stdin)
 		(void)fclose(f);
 	if (root == NULL) {
-		(void)fprintf(stderr, "ipsecsim: %s:%d:%d: %s\n", path,
-		    je.line, je.column, je.text);
+		(void)fprintf(stderr, "ipsecsim: %s:%d:%d: %s\n", path, je.line,
+		    je.column, je.text);
 		return false;
 	}
 	schema = hx_json_str(root, "schema");
 	for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
 		if (schema == NULL || strcmp(schema, kinds[i].schema) != 0)
 			continue;
-		if (json_integer_value(json_object_get(root, "version")) !=
-		    1) {
+		if (json_integer_value(json_object_get(root, "version")) != 1) {
 			(void)fprintf(stderr,
 			    "ipsecsim: %s: version of %s is not 1\n", path,
 			    schema);
@@ -101,8 +100,8 @@ check_file(struct hx_check *c, const char *path)
 		goto out;
 	}
 	(void)fprintf(stderr, "ipsecsim: %s: %s%s\n", path,
-	    schema == NULL ? "no schema member: not a vector or sidecar file" :
-			     "cannot check files of schema ",
+	    schema == NULL ? "no schema member: not a vector or sidecar file"
+			   : "cannot check files of schema ",
 	    schema == NULL ? "" : schema);
 out:
 	json_decref(root);
@@ -170,8 +169,8 @@ hx_cmd_check(int argc, char **argv)
 	print_summary(&c);
 	hx_engine_close(&c.engine);
 	if (fflush(stdout) != 0) {
-		(void)fprintf(stderr, "ipsecsim: standard output: %s\n",
-		    strerror(errno));
+		(void)fprintf(
+		    stderr, "ipsecsim: standard output: %s\n", strerror(errno));
 		return 3;
 	}
 	if (!readable || c.count[HX_ERROR] != 0)

@@ -11,21 +11,27 @@
 
 #include "hx_engine.h"
 
-enum hx_result { HX_PASS, HX_FAIL, HX_UNSUPPORTED, HX_ERROR, HX_N_RESULTS };
+enum hx_result {
+	HX_PASS,
+	HX_FAIL,
+	HX_UNSUPPORTED,
+	HX_ERROR,
+	HX_N_RESULTS
+};
 
 struct hx_check {
 	FILE *out;
-	bool quiet;		/* only what is not a pass, and the summary */
+	bool quiet; /* only what is not a pass, and the summary */
 	struct hx_engine engine;
-	const char *file;	/* being checked */
+	const char *file; /* being checked */
 	uint64_t count[HX_N_RESULTS];
-	uint64_t not_compared;	/* cases the file leaves open */
+	uint64_t not_compared; /* cases the file leaves open */
 	uint64_t files;
 };
 
 /* Counts and prints one case. */
-void hx_check_case(struct hx_check *c, const char *name,
-    enum hx_result result, const char *why);
+void hx_check_case(struct hx_check *c, const char *name, enum hx_result result,
+    const char *why);
 
 /*
  * The file kinds.  Return true when the file could be read as what it says it

@@ -30,7 +30,7 @@ struct capture {
 	struct hx_check *c;
 	const json_t *root;
 	struct hx_config cfg;
-	char *path;		/* of the capture being read */
+	char *path; /* of the capture being read */
 };
 
 /* The sidecar's name with its ".json" replaced. */
@@ -80,8 +80,8 @@ run_frame(struct run *r, const struct hx_frame *f)
 
 	hx_reseal_begin(&r->reseal);
 	if (reason == IPM_R_OK) {
-		hx_engine_observe(&r->engine, f->sec, f->nsec, ip, f->number,
-		    &r->o);
+		hx_engine_observe(
+		    &r->engine, f->sec, f->nsec, ip, f->number, &r->o);
 	} else {
 		r->o.n_layers = 0;
 		r->o.reason = reason;
@@ -171,9 +171,9 @@ cpi_is(const json_t *layer, const struct ipm_layer *l, char *why, size_t len)
 	char text[16];
 
 	(void)snprintf(text, sizeof text, "0x%04x", l->spi);
-	return json_is_string(json_object_get(layer, "cpi")) ?
-	    text_is(layer, "cpi", text, why, len) :
-	    number_is(layer, "cpi", has, l->spi, why, len);
+	return json_is_string(json_object_get(layer, "cpi"))
+	    ? text_is(layer, "cpi", text, why, len)
+	    : number_is(layer, "cpi", has, l->spi, why, len);
 }
 
 static bool
@@ -184,8 +184,7 @@ layer_is(const struct ipm_layer *l, const json_t *want, char *why, size_t len)
 	(void)snprintf(spi, sizeof spi, "0x%08x", l->spi);
 	(void)hx_hex_write(ipm_span(l->iv, l->has_iv ? l->ivlen : 0), iv);
 	return text_is(want, "proto", ipm_layer_name(l->kind), why, len) &&
-	    text_is(want, "spi", spi, why, len) &&
-	    cpi_is(want, l, why, len) &&
+	    text_is(want, "spi", spi, why, len) && cpi_is(want, l, why, len) &&
 	    text_is(want, "iv", iv, why, len) &&
 	    number_is(want, "seq", l->has_seq, l->seq, why, len) &&
 	    number_is(want, "seq_hi", l->has_seq_hi, l->seq_hi, why, len) &&
@@ -205,8 +204,8 @@ layers_are(const struct run *r, const json_t *want, char *why, size_t len)
 		return false;
 	}
 	for (size_t i = 0; i < r->o.n_layers; i++)
-		if (!layer_is(&r->o.layer[i], json_array_get(want, i), why,
-			len))
+		if (!layer_is(
+			&r->o.layer[i], json_array_get(want, i), why, len))
 			return false;
 	return true;
 }
@@ -240,8 +239,8 @@ tell(struct capture *cap, const char *part, size_t n, const char *suffix,
 
 /* A frame of the real traffic: verdict, layers, inner octets, resealing. */
 static void
-judge_frame(struct capture *cap, const struct run *r, const json_t *want,
-    size_t n)
+judge_frame(
+    struct capture *cap, const struct run *r, const json_t *want, size_t n)
 {
 	const char *verdict = hx_json_str(want, "verdict");
 	char why[320] = "";
@@ -285,7 +284,12 @@ judge_answer(struct capture *cap, const struct run *r, const json_t *want,
 	    ok ? ipm_reasons[r->o.reason].name : why);
 }
 
-enum { LENIENT, STRICT, LINUX, N_RUNS };
+enum {
+	LENIENT,
+	STRICT,
+	LINUX,
+	N_RUNS
+};
 
 static void
 judge_negative(struct capture *cap, const struct run runs[N_RUNS],
@@ -319,8 +323,8 @@ judge_negative(struct capture *cap, const struct run runs[N_RUNS],
 	else
 		judge_answer(cap, &runs[LENIENT], want, verdict, n, "");
 	if (linux_verdict != NULL)
-		judge_answer(cap, &runs[LINUX], want, linux_verdict, n,
-		    ":linux");
+		judge_answer(
+		    cap, &runs[LINUX], want, linux_verdict, n, ":linux");
 }
 
 /*
@@ -367,8 +371,8 @@ walk(struct capture *cap, const json_t *truth, const char *part,
 }
 
 static void
-judge_one(struct capture *cap, const struct run *runs, const json_t *want,
-    size_t n)
+judge_one(
+    struct capture *cap, const struct run *runs, const json_t *want, size_t n)
 {
 	judge_frame(cap, &runs[0], want, n);
 }
@@ -395,8 +399,8 @@ check_part(struct capture *cap, const json_t *truth, const char *suffix,
 	for (; open < n; open++) {
 		struct run *r = &runs[open];
 
-		if (!run_open(r, cap, models[open].profile,
-			models[open].strict)) {
+		if (!run_open(
+			r, cap, models[open].profile, models[open].strict)) {
 			(void)fprintf(stderr,
 			    "ipsecsim: %s: an SA cannot be set up\n",
 			    cap->c->file);
@@ -408,8 +412,8 @@ check_part(struct capture *cap, const json_t *truth, const char *suffix,
 			r->engine.opts.opened_ctx = &r->reseal;
 		}
 	}
-	ok = walk(cap, truth, part, runs, n,
-	    negative ? judge_negative : judge_one);
+	ok = walk(
+	    cap, truth, part, runs, n, negative ? judge_negative : judge_one);
 out:
 	while (open > 0)
 		hx_engine_close(&runs[--open].engine);
@@ -439,8 +443,8 @@ hx_check_capture(struct hx_check *c, const json_t *root)
 	} else {
 		ok = check_part(&cap, frames, ".pcap", "frame", false);
 		if (ok && json_array_size(negative) != 0)
-			ok = check_part(&cap, negative, ".neg.pcap", "neg",
-			    true);
+			ok = check_part(
+			    &cap, negative, ".neg.pcap", "neg", true);
 	}
 	hx_config_free(&cap.cfg);
 	return ok;

@@ -74,8 +74,8 @@ hx_engine_add_sa(struct hx_engine *e, const struct ipm_sa_config *c)
 	enum ipm_err err;
 	ipm_off off;
 
-	err = ipm_sad_add(&e->state.sad, &e->state.arena, &e->alloc, 0, c,
-	    &off);
+	err =
+	    ipm_sad_add(&e->state.sad, &e->state.arena, &e->alloc, 0, c, &off);
 	if (err != IPM_OK)
 		return err;
 	return ipm_derived_sync(&e->derived, &e->state.sad, &e->state.arena);
@@ -85,8 +85,10 @@ void
 hx_engine_observe(struct hx_engine *e, uint64_t sec, uint32_t nsec,
     struct ipm_span octets, uint64_t frame, struct ipm_observation *o)
 {
-	struct ipm_env env = { .sec = sec, .nsec = nsec,
-		.crypto = &e->crypto, .comp = &e->comp,
+	struct ipm_env env = { .sec = sec,
+		.nsec = nsec,
+		.crypto = &e->crypto,
+		.comp = &e->comp,
 		.alloc = &e->alloc };
 
 	ipm_observe(&e->state, &e->derived, &e->profile, &env, octets, frame,

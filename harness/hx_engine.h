@@ -11,12 +11,12 @@
 struct hx_engine {
 	struct ipm_provider crypto;
 	struct ipm_compressor comp;
-	struct ipm_alloc alloc;		/* malloc's */
+	struct ipm_alloc alloc; /* malloc's */
 	struct ipm_profile profile;
 	struct ipm_state state;
 	struct ipm_derived derived;
 	struct ipm_work *work;
-	struct ipm_observe_opts opts;	/* the caller may change them */
+	struct ipm_observe_opts opts; /* the caller may change them */
 };
 
 /*
@@ -31,8 +31,8 @@ void hx_engine_reset(struct hx_engine *e);
 void hx_engine_close(struct hx_engine *e);
 
 /* Adds an SA; the errors are ipm_sad_add's. */
-enum ipm_err hx_engine_add_sa(struct hx_engine *e,
-    const struct ipm_sa_config *c);
+enum ipm_err hx_engine_add_sa(
+    struct hx_engine *e, const struct ipm_sa_config *c);
 
 /* Judges one IP packet at this time.  See ipm_observe. */
 void hx_engine_observe(struct hx_engine *e, uint64_t sec, uint32_t nsec,

@@ -16,7 +16,7 @@ struct hx_octets {
  * False when the text is anything else or memory is short; then o is empty.
  */
 bool hx_hex_read(const char *text, struct hx_octets *o);
-void hx_octets_free(struct hx_octets *o);	/* wipes */
+void hx_octets_free(struct hx_octets *o); /* wipes */
 
 static inline struct ipm_span
 hx_span(const struct hx_octets *o)

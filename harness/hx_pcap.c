@@ -68,8 +68,8 @@ hx_pcap_open_stream(FILE *f, const char *name, struct hx_err *err)
 		close_stream(f);
 		return NULL;
 	}
-	h->p = pcap_fopen_offline_with_tstamp_precision(f,
-	    PCAP_TSTAMP_PRECISION_NANO, reason);
+	h->p = pcap_fopen_offline_with_tstamp_precision(
+	    f, PCAP_TSTAMP_PRECISION_NANO, reason);
 	if (h->p == NULL) {
 		hx_err_set(err, name, 0, 0, "not a capture: %s", reason);
 		close_stream(f);
@@ -141,8 +141,8 @@ hx_pcap_create(const char *path, struct hx_err *err)
 		free(o);
 		return NULL;
 	}
-	o->p = pcap_open_dead_with_tstamp_precision(DLT_RAW, 262144,
-	    PCAP_TSTAMP_PRECISION_NANO);
+	o->p = pcap_open_dead_with_tstamp_precision(
+	    DLT_RAW, 262144, PCAP_TSTAMP_PRECISION_NANO);
 	o->d = o->p == NULL ? NULL : pcap_dump_open(o->p, path);
 	if (o->d == NULL) {
 		hx_err_set(err, path, 0, 0, "cannot be written: %s",
@@ -157,8 +157,8 @@ hx_pcap_create(const char *path, struct hx_err *err)
 }
 
 void
-hx_pcap_write(struct hx_pcap_out *o, uint64_t sec, uint32_t nsec,
-    struct ipm_span packet)
+hx_pcap_write(
+    struct hx_pcap_out *o, uint64_t sec, uint32_t nsec, struct ipm_span packet)
 {
 	struct pcap_pkthdr ph = { .caplen = (bpf_u_int32)packet.len,
 		.len = (bpf_u_int32)packet.len };

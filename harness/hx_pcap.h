@@ -9,12 +9,12 @@
 #include "wire/ipm_bytes.h"
 
 struct hx_frame {
-	uint64_t number;	/* from 1 */
+	uint64_t number; /* from 1 */
 	uint64_t sec;
 	uint32_t nsec;
-	struct ipm_span octets;	/* captured; valid until the next call */
-	size_t wire_len;	/* octets on the wire */
-	int linktype;		/* LINKTYPE_ of the capture */
+	struct ipm_span octets; /* captured; valid until the next call */
+	size_t wire_len;        /* octets on the wire */
+	int linktype;           /* LINKTYPE_ of the capture */
 };
 
 struct hx_pcap;
@@ -27,8 +27,8 @@ struct hx_pcap *hx_pcap_open(const char *path, struct hx_err *err);
 
 /* The same from an open stream, which is closed with the capture (or at once,
  * when this returns NULL); `name` is what errors call it. */
-struct hx_pcap *hx_pcap_open_stream(FILE *f, const char *name,
-    struct hx_err *err);
+struct hx_pcap *hx_pcap_open_stream(
+    FILE *f, const char *name, struct hx_err *err);
 
 /*
  * The next frame.  1: *f is it; 0: the capture has ended; -1 with one line in
@@ -42,8 +42,8 @@ void hx_pcap_close(struct hx_pcap *p);
 struct hx_pcap_out;
 
 struct hx_pcap_out *hx_pcap_create(const char *path, struct hx_err *err);
-void hx_pcap_write(struct hx_pcap_out *o, uint64_t sec, uint32_t nsec,
-    struct ipm_span packet);
+void hx_pcap_write(
+    struct hx_pcap_out *o, uint64_t sec, uint32_t nsec, struct ipm_span packet);
 /* False with one line in err when not all could be written. */
 bool hx_pcap_finish(struct hx_pcap_out *o, struct hx_err *err);
 

@@ -31,7 +31,7 @@ struct waiting {
 	uint64_t number, sec, since_ns;
 	uint32_t nsec;
 	bool decided;
-	char *text;		/* of a decided one; NULL: quiet */
+	char *text; /* of a decided one; NULL: quiet */
 	size_t len;
 	bool has_addrs;
 	struct ipm_addr src, dst;
@@ -40,7 +40,7 @@ struct waiting {
 struct options {
 	const char *config, *capture, *out;
 	bool json, quiet, explain, show_keys;
-	uint64_t only;		/* explain: this frame; 0 all */
+	uint64_t only; /* explain: this frame; 0 all */
 	struct ipm_profile profile;
 };
 
@@ -185,8 +185,7 @@ show(struct replay *r, const struct hx_judged *j, bool decided)
 
 /* What became of a fragment that waits. */
 static void
-decide(struct replay *r, struct waiting *w, enum ipm_reason reason,
-    uint64_t by)
+decide(struct replay *r, struct waiting *w, enum ipm_reason reason, uint64_t by)
 {
 	struct ipm_observation o = { .reason = reason,
 		.has_addrs = w->has_addrs,
@@ -241,8 +240,8 @@ judge(struct replay *r, const struct hx_frame *f)
 	if (r->engine.opts.trace != NULL)
 		r->trace.n = r->trace.lost = 0;
 	if (reason == IPM_R_OK) {
-		hx_engine_observe(&r->engine, f->sec, f->nsec, ip, f->number,
-		    &r->o);
+		hx_engine_observe(
+		    &r->engine, f->sec, f->nsec, ip, f->number, &r->o);
 	} else {
 		r->o.n_layers = 0;
 		r->o.has_addrs = false;
@@ -302,9 +301,9 @@ print_keys(const struct replay *r)
 		const struct ipm_span keys[] = { c->enc_key, c->auth_key };
 		char a[46];
 
-		(void)printf(r->opt->json ?
-			"%s{\"spi\":\"0x%08" PRIx32 "\",\"dst\":\"%s\"," :
-			"%ssa 0x%08" PRIx32 " > %s",
+		(void)printf(r->opt->json ? "%s{\"spi\":\"0x%08" PRIx32
+					    "\",\"dst\":\"%s\","
+					  : "%ssa 0x%08" PRIx32 " > %s",
 		    r->opt->json && i != 0 ? "," : "", c->spi,
 		    ipm_addr_text(&c->dst, a));
 		if (r->opt->json)
@@ -478,8 +477,9 @@ read_options(int argc, char **argv, bool explain, struct options *o)
 		if (strcmp(argv[i], "--profile") == 0) {
 			id = ipm_profile_find(argv[i + 1]);
 			if (id == IPM_N_PROFILES)
-				return 1 + bad_usage(cmd, "unknown profile",
-					       argv[i + 1]);
+				return 1 +
+				    bad_usage(
+					cmd, "unknown profile", argv[i + 1]);
 		}
 	ipm_profile_init(&o->profile, id);
 	for (int i = 1; i < argc; i++) {
@@ -487,8 +487,8 @@ read_options(int argc, char **argv, bool explain, struct options *o)
 		const char **file = NULL;
 
 		if (strcmp(a, "--help") == 0) {
-			(void)fputs(explain ? explain_usage : replay_usage,
-			    stdout);
+			(void)fputs(
+			    explain ? explain_usage : replay_usage, stdout);
 			return 1;
 		}
 		if (strcmp(a, "--json") == 0) {
@@ -518,8 +518,11 @@ read_options(int argc, char **argv, bool explain, struct options *o)
 		    !(explain && strcmp(a, "-n") == 0))
 			return 1 + bad_usage(cmd, "unknown option", a);
 		if (v == NULL)
-			return 1 + bad_usage(cmd, "an argument is missing "
-						  "after", a);
+			return 1 +
+			    bad_usage(cmd,
+				"an argument is missing "
+				"after",
+				a);
 		i++;
 		if (file != NULL) {
 			if (*file != NULL)
@@ -530,9 +533,11 @@ read_options(int argc, char **argv, bool explain, struct options *o)
 			return 1 + bad_usage(cmd, "not a frame number:", v);
 		} else if (strcmp(a, "--switch") == 0 &&
 		    !set_switch(&o->profile, v)) {
-			return 1 + bad_usage(cmd,
-				       "no such switch or value "
-				       "(ipsecsim profiles lists them):", v);
+			return 1 +
+			    bad_usage(cmd,
+				"no such switch or value "
+				"(ipsecsim profiles lists them):",
+				v);
 		}
 	}
 	if (o->config == NULL)
@@ -542,8 +547,11 @@ read_options(int argc, char **argv, bool explain, struct options *o)
 	if (explain && o->only == 0)
 		return 1 + bad_usage(cmd, "-n FRAME is missing", NULL);
 	if (strcmp(o->config, "-") == 0 && strcmp(o->capture, "-") == 0)
-		return 1 + bad_usage(cmd, "only one of -c and -r can be "
-					  "standard input", NULL);
+		return 1 +
+		    bad_usage(cmd,
+			"only one of -c and -r can be "
+			"standard input",
+			NULL);
 	return 0;
 }
 
@@ -604,16 +612,16 @@ run_capture(struct replay *r)
 		status = complain(&err);
 	if (status == 0 && r->opt->only != 0 && !r->shown_only) {
 		(void)fprintf(stderr,
-		    "ipsecsim: %s: there is no frame %" PRIu64
-		    ", only %" PRIu64 "\n",
+		    "ipsecsim: %s: there is no frame %" PRIu64 ", only %" PRIu64
+		    "\n",
 		    r->opt->capture, r->opt->only, r->frames);
 		status = 2;
 	}
 	if (status == 0 && verdict_count(r, IPM_V_DROP) != 0)
 		status = 1;
 	if (fflush(stdout) != 0 || ferror(stdout)) {
-		(void)fprintf(stderr, "ipsecsim: standard output: %s\n",
-		    strerror(errno));
+		(void)fprintf(
+		    stderr, "ipsecsim: standard output: %s\n", strerror(errno));
 		status = 3;
 	}
 	return status;
@@ -630,8 +638,8 @@ run(int argc, char **argv, bool explain)
 	if (status != 0)
 		return status - 1;
 	r = calloc(1, sizeof *r);
-	if (r == NULL || (r->seen = calloc(SEEN_SLOTS, sizeof *r->seen)) ==
-	    NULL) {
+	if (r == NULL ||
+	    (r->seen = calloc(SEEN_SLOTS, sizeof *r->seen)) == NULL) {
 		(void)fputs("ipsecsim: out of memory\n", stderr);
 		free(r);
 		return 3;

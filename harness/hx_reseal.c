@@ -6,8 +6,7 @@
 
 #include "transform/ipm_tunnel.h"
 
-static void
-complain(struct hx_reseal *r, const char *fmt, ...)
+static void complain(struct hx_reseal *r, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));
 
 static void
@@ -50,12 +49,12 @@ reseal_esp(struct hx_reseal *r, const struct ipm_opened_layer *l)
 	enum ipm_err err;
 	size_t len;
 
-	bad = r->judge ? ipm_esp_judge(&l->sa->esp, c, l->esp->payload.len) :
-			 NULL;
+	bad = r->judge ? ipm_esp_judge(&l->sa->esp, c, l->esp->payload.len)
+		       : NULL;
 	if (bad != NULL)
 		complain(r, "esp: the sender may not choose this: %s", bad);
-	err = ipm_esp_seal(&l->sa->esp, c, l->esp->next_header,
-	    l->esp->payload, r->buf, sizeof r->buf, &len);
+	err = ipm_esp_seal(&l->sa->esp, c, l->esp->next_header, l->esp->payload,
+	    r->buf, sizeof r->buf, &len);
 	if (err != IPM_OK)
 		complain(r, "esp cannot be sealed again (error %d)", err);
 	else
@@ -70,16 +69,15 @@ reseal_ah(struct hx_reseal *r, const struct ipm_opened_layer *l)
 	enum ipm_reason reason;
 	size_t len;
 
-	bad = r->judge ?
-	    ipm_ah_judge(&l->sa->ah, &l->ah->choices, ip->version) :
-	    NULL;
+	bad = r->judge ? ipm_ah_judge(&l->sa->ah, &l->ah->choices, ip->version)
+		       : NULL;
 	if (bad != NULL)
 		complain(r, "ah: the sender may not choose this: %s", bad);
 	reason = ipm_ah_seal(&l->sa->ah, &r->engine->profile,
 	    &r->engine->opts.ah_knobs, &l->ah->choices,
-	    ipm_span_sub(ip->packet, 0, ip->hlen), ip->version,
-	    ip->proto_off, l->ah->next_header, l->ah->payload, false, r->buf,
-	    sizeof r->buf, &len);
+	    ipm_span_sub(ip->packet, 0, ip->hlen), ip->version, ip->proto_off,
+	    l->ah->next_header, l->ah->payload, false, r->buf, sizeof r->buf,
+	    &len);
 	if (reason != IPM_R_OK)
 		complain(r, "ah cannot be sealed again (%s)",
 		    ipm_reasons[reason].name);
@@ -112,9 +110,14 @@ static void
 reenter(struct hx_reseal *r, const struct ipm_opened_layer *l)
 {
 	const struct ipm_ip *ip = l->ip;
-	struct ipm_tunnel_entrance e = { .src = ip->src, .dst = ip->dst,
-		.proto = ip->proto, .tos = ip->tos, .ttl = ip->ttl,
-		.df = ip->df, .id = (uint16_t)ip->frag_id, .flow = ip->flow };
+	struct ipm_tunnel_entrance e = { .src = ip->src,
+		.dst = ip->dst,
+		.proto = ip->proto,
+		.tos = ip->tos,
+		.ttl = ip->ttl,
+		.df = ip->df,
+		.id = (uint16_t)ip->frag_id,
+		.flow = ip->flow };
 	uint8_t hdr[40];
 	size_t len;
 

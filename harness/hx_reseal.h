@@ -11,9 +11,9 @@
 
 struct hx_reseal {
 	struct hx_engine *engine;
-	bool judge;		/* refuse choices the RFC forbids a sender */
-	unsigned layers;	/* sealed again so far */
-	char why[256];		/* first disagreement, empty: none */
+	bool judge;      /* refuse choices the RFC forbids a sender */
+	unsigned layers; /* sealed again so far */
+	char why[256];   /* first disagreement, empty: none */
 	uint8_t buf[IPM_IP_MAX + 64];
 };
 

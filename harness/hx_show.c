@@ -59,8 +59,8 @@ json_layer(FILE *out, const struct ipm_layer *l, bool values)
 	(void)fprintf(out, ",\"src\":\"%s\"", ipm_addr_text(&l->src, a));
 	(void)fprintf(out, ",\"dst\":\"%s\"", ipm_addr_text(&l->dst, a));
 	if (l->kind == IPM_L_UDP_ENCAP)
-		(void)fprintf(out, ",\"sport\":%u,\"dport\":%u", l->sport,
-		    l->dport);
+		(void)fprintf(
+		    out, ",\"sport\":%u,\"dport\":%u", l->sport, l->dport);
 	if (l->has_sa)
 		(void)fprintf(out, ",\"mode\":\"%s\"",
 		    ipm_mode_name((enum ipm_mode)l->mode));
@@ -128,8 +128,8 @@ hx_show_json(FILE *out, const struct hx_judged *j)
 	}
 	(void)putc(']', out);
 	if (j->completed_by != 0)
-		(void)fprintf(out, ",\"completed_by\":%" PRIu64,
-		    j->completed_by);
+		(void)fprintf(
+		    out, ",\"completed_by\":%" PRIu64, j->completed_by);
 	if (j->taken_by != 0)
 		(void)fprintf(out, ",\"taken_by\":%" PRIu64, j->taken_by);
 	if (row->verdict == IPM_V_ACCEPT) {
@@ -204,8 +204,8 @@ put_upper(FILE *out, const struct ipm_ip *ip)
 		if (icmp != NULL)
 			(void)fprintf(out, " %s", icmp);
 		else if (u.has_ports)
-			(void)fprintf(out, " type %u code %u", u.sport,
-			    u.dport);
+			(void)fprintf(
+			    out, " type %u code %u", u.sport, u.dport);
 		return;
 	case IPM_PROTO_TCP:
 	case IPM_PROTO_UDP:
@@ -243,8 +243,8 @@ hx_show_packet(FILE *out, struct ipm_span packet)
 	if (r == IPM_R_OK) {
 		put_upper(out, &ip);
 		if (ip.fragment)
-			(void)fprintf(out, " fragment at %" PRIu32,
-			    ip.frag_off);
+			(void)fprintf(
+			    out, " fragment at %" PRIu32, ip.frag_off);
 		(void)fputs(", ", out);
 	}
 	(void)fprintf(out, "%zu octets", packet.len);
@@ -322,11 +322,10 @@ put_why(FILE *out, const struct hx_judged *j)
 		    "seq %" PRIu64 " is left of the window (window %" PRIu32
 		    ", top %" PRIu64 ")",
 		    full_seq(l), l->window, l->top);
-	} else if (o->reason == IPM_R_ICV_BAD && l != NULL &&
-	    l->has_computed) {
+	} else if (o->reason == IPM_R_ICV_BAD && l != NULL && l->has_computed) {
 		/* The first octets, unless the difference lies further in. */
-		bool all = l->icv_len < 3 ||
-		    memcmp(l->computed, l->received, 3) == 0;
+		bool all =
+		    l->icv_len < 3 || memcmp(l->computed, l->received, 3) == 0;
 		size_t n = all ? l->icv_len : 3;
 
 		(void)fputs("computed ", out);
@@ -336,8 +335,7 @@ put_why(FILE *out, const struct hx_judged *j)
 		(void)fputs(all ? "" : "..", out);
 	} else if (o->reason == IPM_R_NO_SA && l != NULL) {
 		(void)fprintf(out, "no SA for %s 0x%08" PRIx32 " > %s",
-		    ipm_layer_name(l->kind), l->spi,
-		    ipm_addr_text(&l->dst, a));
+		    ipm_layer_name(l->kind), l->spi, ipm_addr_text(&l->dst, a));
 	} else {
 		(void)fputs(ipm_reasons[o->reason].text, out);
 	}
@@ -369,17 +367,17 @@ sa_text(const struct ipm_observation *o, char *buf, size_t len)
 	}
 	if (l == NULL) {
 		if (o->has_addrs)
-			(void)snprintf(buf, len, "- > %s",
-			    ipm_addr_text(&o->dst, a));
+			(void)snprintf(
+			    buf, len, "- > %s", ipm_addr_text(&o->dst, a));
 		return;
 	}
 	if (l->kind == IPM_L_IPIP)
-		(void)snprintf(buf + n, len - n, " > %s",
-		    ipm_addr_text(&l->dst, a));
+		(void)snprintf(
+		    buf + n, len - n, " > %s", ipm_addr_text(&l->dst, a));
 	else
 		(void)snprintf(buf + n, len - n,
-		    l->kind == IPM_L_IPCOMP ? " 0x%04" PRIx32 " > %s" :
-					      " 0x%08" PRIx32 " > %s",
+		    l->kind == IPM_L_IPCOMP ? " 0x%04" PRIx32 " > %s"
+					    : " 0x%08" PRIx32 " > %s",
 		    l->spi, ipm_addr_text(&l->dst, a));
 }
 
@@ -389,8 +387,8 @@ seq_text(const struct ipm_observation *o, char *buf, size_t len)
 	buf[0] = '\0';
 	for (size_t i = 0; i < o->n_layers; i++)
 		if (o->layer[i].has_seq)
-			(void)snprintf(buf, len, "%" PRIu64,
-			    full_seq(&o->layer[i]));
+			(void)snprintf(
+			    buf, len, "%" PRIu64, full_seq(&o->layer[i]));
 }
 
 void
@@ -417,16 +415,16 @@ hx_show_line(FILE *out, const struct hx_judged *j)
 	else if (row->verdict == IPM_V_ACCEPT && o->reason == IPM_R_OK)
 		(void)snprintf(verdict, sizeof verdict, "accept");
 	else
-		(void)snprintf(verdict, sizeof verdict, "%s %s", verdict_of(o),
-		    row->name);
+		(void)snprintf(
+		    verdict, sizeof verdict, "%s %s", verdict_of(o), row->name);
 	(void)fprintf(out, "%5" PRIu64 "  %9s  %-33s %10s  %s%-19s%s ",
 	    j->number, time, sa, seq, drop && j->colour ? "\033[1;31m" : "",
 	    verdict, drop && j->colour ? "\033[0m" : "");
 	if (drop)
 		put_why(out, j);
 	else if (j->completed_by != 0)
-		(void)fprintf(out, "completed by frame %" PRIu64,
-		    j->completed_by);
+		(void)fprintf(
+		    out, "completed by frame %" PRIu64, j->completed_by);
 	else if (row->verdict == IPM_V_ACCEPT || o->reason == IPM_R_CLEAR)
 		hx_show_packet(out, o->inner);
 	else
@@ -442,8 +440,7 @@ hx_show_line(FILE *out, const struct hx_judged *j)
 		(void)fprintf(out, "  [%s]\n", ipm_steps[s->id].clause);
 	}
 	if (j->trace->lost != 0)
-		(void)fprintf(out, "%7s(%zu more steps)\n", "",
-		    j->trace->lost);
+		(void)fprintf(out, "%7s(%zu more steps)\n", "", j->trace->lost);
 }
 
 static void
@@ -476,8 +473,8 @@ hx_show_full(FILE *out, const struct hx_judged *j)
 		(void)putc('\n', out);
 	}
 	if (row->verdict == IPM_V_ACCEPT) {
-		(void)fprintf(out, "  inner packet, %zu octets\n",
-		    o->inner.len);
+		(void)fprintf(
+		    out, "  inner packet, %zu octets\n", o->inner.len);
 		hex_dump(out, o->inner);
 	}
 }

@@ -12,11 +12,11 @@ struct hx_judged {
 	uint64_t number;
 	uint64_t sec;
 	uint32_t nsec;
-	uint64_t since_ns;	/* since the capture's first frame */
+	uint64_t since_ns; /* since the capture's first frame */
 	const struct ipm_observation *o;
 	const struct ipm_trace *trace; /* or NULL: no steps */
-	uint64_t completed_by;	/* frame, 0 none */
-	uint64_t taken_by;	/* of a replayed number, 0 not known */
+	uint64_t completed_by;         /* frame, 0 none */
+	uint64_t taken_by;             /* of a replayed number, 0 not known */
 	bool colour;
 };
 

@@ -99,8 +99,8 @@ hx_cmd_profiles(int argc, char **argv)
 		json_t *by = json_object();
 
 		if (form != 0)
-			(void)printf("%s (%s)\n    %s\n   ", r->name,
-			    r->values, r->text);
+			(void)printf("%s (%s)\n    %s\n   ", r->name, r->values,
+			    r->text);
 		for (int p = 0; p < IPM_N_PROFILES; p++) {
 			const char *name =
 			    ipm_profile_name((enum ipm_profile_id)p);
@@ -108,8 +108,8 @@ hx_cmd_profiles(int argc, char **argv)
 			    (enum ipm_switch)s, r->by_profile[p], buf);
 
 			if (form == 0)
-				(void)json_object_set_new(by, name,
-				    json_string(v));
+				(void)json_object_set_new(
+				    by, name, json_string(v));
 			else
 				(void)printf(" %s=%s", name, v);
 		}
@@ -147,13 +147,12 @@ alg_json(const struct ipm_provider *p, const struct ipm_alg *a)
 	return json_pack("{s:s, s:s, s:s, s:s?, s:{s:i, s:i, s:i, s:i}, s:i, "
 			 "s:i, s:i, s:i, s:i, s:i, s:i, s:s, s:o, s:s}",
 	    "algorithm", a->name, "family", a->family, "kind",
-	    ipm_alg_kind_name(a->kind), "setkey", a->setkey, "pfkey",
-	    "freebsd", a->sadb_freebsd, "linux", a->sadb_linux, "netbsd",
-	    a->sadb_netbsd, "openbsd", a->sadb_openbsd, "key_min", a->key_min,
-	    "key_max", a->key_max, "key_step", a->key_step, "salt",
-	    a->salt_len, "block", a->block, "iv", a->iv_len, "icv",
-	    a->icv_len, "document", a->document, "status", status, "provider",
-	    offered(p, a));
+	    ipm_alg_kind_name(a->kind), "setkey", a->setkey, "pfkey", "freebsd",
+	    a->sadb_freebsd, "linux", a->sadb_linux, "netbsd", a->sadb_netbsd,
+	    "openbsd", a->sadb_openbsd, "key_min", a->key_min, "key_max",
+	    a->key_max, "key_step", a->key_step, "salt", a->salt_len, "block",
+	    a->block, "iv", a->iv_len, "icv", a->icv_len, "document",
+	    a->document, "status", status, "provider", offered(p, a));
 }
 
 static void
@@ -162,16 +161,14 @@ alg_text(const struct ipm_provider *p, const struct ipm_alg *a)
 	char key[24];
 
 	(void)snprintf(key, sizeof key,
-	    a->key_min == a->key_max ? "%u" : "%u-%u", a->key_min,
-	    a->key_max);
+	    a->key_min == a->key_max ? "%u" : "%u-%u", a->key_min, a->key_max);
 	(void)printf("%-18s %-6s %3u/%3u/%3u/%3u  %-6s %4u %5u %3u %4u  "
 		     "%-10s %s\n   ",
-	    a->name, ipm_alg_kind_name(a->kind), a->sadb_freebsd,
-	    a->sadb_linux, a->sadb_netbsd, a->sadb_openbsd, key, a->salt_len,
-	    a->block, a->iv_len, a->icv_len, offered(p, a), a->document);
+	    a->name, ipm_alg_kind_name(a->kind), a->sadb_freebsd, a->sadb_linux,
+	    a->sadb_netbsd, a->sadb_openbsd, key, a->salt_len, a->block,
+	    a->iv_len, a->icv_len, offered(p, a), a->document);
 	for (int i = 0; i < IPM_N_PROFILES; i++)
-		(void)printf(" %s=%s",
-		    ipm_profile_name((enum ipm_profile_id)i),
+		(void)printf(" %s=%s", ipm_profile_name((enum ipm_profile_id)i),
 		    ipm_alg_status_name(a->status[i]));
 	(void)putchar('\n');
 }
@@ -187,14 +184,14 @@ hx_cmd_crypto(int argc, char **argv)
 	struct ipm_provider p;
 	int form;
 
-	if (argc < 2 || (strcmp(argv[1], "list") != 0 &&
-			    strcmp(argv[1], "--help") != 0)) {
+	if (argc < 2 ||
+	    (strcmp(argv[1], "list") != 0 && strcmp(argv[1], "--help") != 0)) {
 		(void)fputs("ipsecsim crypto: say crypto list\n", stderr);
 		return 2;
 	}
 	argv[1] = strcmp(argv[1], "list") == 0 ? argv[0] : argv[1];
-	form = argv[1] == argv[0] ? read_form(argc - 1, argv + 1, usage) :
-				    read_form(argc, argv, usage);
+	form = argv[1] == argv[0] ? read_form(argc - 1, argv + 1, usage)
+				  : read_form(argc, argv, usage);
 	if (form > 0)
 		return form - 1;
 	if (ipm_libcrypto_open(&p) != IPM_OK) {
@@ -206,8 +203,8 @@ hx_cmd_crypto(int argc, char **argv)
 	else
 		(void)printf("%-18s %-6s %-15s  %-6s %4s %5s %3s %4s  %-10s "
 			     "%s\n",
-		    "algorithm", "kind", "pfkey", "key", "salt", "block",
-		    "iv", "icv", "provider", "document");
+		    "algorithm", "kind", "pfkey", "key", "salt", "block", "iv",
+		    "icv", "provider", "document");
 	for (size_t i = 0; i < ipm_n_algs; i++) {
 		if (form == 0)
 			print(alg_json(&p, &ipm_algs[i]));

@@ -24,13 +24,12 @@ struct outcome {
 
 struct vec {
 	struct hx_check *c;
-	const json_t *j;	/* the case */
+	const json_t *j; /* the case */
 	bool valid;
 	struct outcome *o;
 };
 
-static void
-say(struct outcome *o, enum hx_result r, const char *fmt, ...)
+static void say(struct outcome *o, enum hx_result r, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 
 static void
@@ -49,8 +48,7 @@ say(struct outcome *o, enum hx_result r, const char *fmt, ...)
  * empty.  False, with the outcome an error, when one is not hexadecimal.
  */
 static bool
-octets(struct vec *v, const json_t *obj, const char *name,
-    struct hx_octets *o)
+octets(struct vec *v, const json_t *obj, const char *name, struct hx_octets *o)
 {
 	const json_t *m = json_object_get(obj, name);
 
@@ -67,8 +65,8 @@ octets(struct vec *v, const json_t *obj, const char *name,
 }
 
 static bool
-required(struct vec *v, const json_t *obj, const char *name,
-    struct hx_octets *o)
+required(
+    struct vec *v, const json_t *obj, const char *name, struct hx_octets *o)
 {
 	if (json_object_get(obj, name) == NULL) {
 		o->p = NULL;
@@ -90,8 +88,7 @@ bits(struct vec *v, const json_t *obj, const char *name, unsigned *n)
 		return true;
 	if (!json_is_integer(m) || json_integer_value(m) < 0 ||
 	    json_integer_value(m) > 512 || json_integer_value(m) % 8 != 0) {
-		say(v->o, HX_ERROR, "%s is not a length in whole octets",
-		    name);
+		say(v->o, HX_ERROR, "%s is not a length in whole octets", name);
 		return false;
 	}
 	*n = (unsigned)json_integer_value(m);
@@ -150,8 +147,8 @@ alg_of(struct vec *v, enum ipm_alg_kind kind, unsigned icv_bits)
 
 	if (a == NULL)
 		say(v->o, name == NULL ? HX_ERROR : HX_UNSUPPORTED,
-		    name == NULL ? "algorithm is missing" :
-				   "unknown algorithm %s",
+		    name == NULL ? "algorithm is missing"
+				 : "unknown algorithm %s",
 		    name == NULL ? "" : name);
 	return a;
 }
@@ -226,12 +223,13 @@ run_block(struct vec *v)
 	    !required(v, v->j, "ciphertext", &ct))
 		goto out;
 	if (pt.len != ct.len || pt.len > sizeof out || pt.len == 0) {
-		say(v->o, HX_ERROR, "plaintext and ciphertext are not one "
-				    "block");
+		say(v->o, HX_ERROR,
+		    "plaintext and ciphertext are not one "
+		    "block");
 		goto out;
 	}
-	err = ipm_libcrypto_block(&v->c->engine.crypto, name, hx_span(&key),
-	    pt.p, out, pt.len);
+	err = ipm_libcrypto_block(
+	    &v->c->engine.crypto, name, hx_span(&key), pt.p, out, pt.len);
 	if (err == IPM_ERR_UNSUPPORTED)
 		say(v->o, HX_UNSUPPORTED, "no provider offers %s", name);
 	else if (err != IPM_OK)
@@ -264,8 +262,9 @@ run_cipher(struct vec *v)
 		goto out;
 	if (salt.len != a->salt_len || iv.len != a->iv_len ||
 	    pt.len != ct.len) {
-		say(v->o, HX_ERROR, "salt, iv or ciphertext has a wrong "
-				    "length");
+		say(v->o, HX_ERROR,
+		    "salt, iv or ciphertext has a wrong "
+		    "length");
 		goto out;
 	}
 	s = session(v, a, NULL, &key);
@@ -324,10 +323,11 @@ run_aead(struct vec *v)
 		nonce.len = salt.len + iv.len;
 		memcpy(nonce.p, n16, nonce.len);
 	}
-	if (icv.len == 0 || icv.len > 16 || nonce.len == 0 ||
-	    nonce.len > 16 || pt.len > ct.len || (n != 0 && n / 8 != icv.len)) {
-		say(v->o, HX_ERROR, "nonce, icv or ciphertext has a wrong "
-				    "length");
+	if (icv.len == 0 || icv.len > 16 || nonce.len == 0 || nonce.len > 16 ||
+	    pt.len > ct.len || (n != 0 && n / 8 != icv.len)) {
+		say(v->o, HX_ERROR,
+		    "nonce, icv or ciphertext has a wrong "
+		    "length");
 		goto out;
 	}
 	s = session(v, a, NULL, &key);
@@ -335,11 +335,12 @@ run_aead(struct vec *v)
 	if (s == NULL || out == NULL)
 		goto out;
 	memcpy(tag, icv.p, icv.len);
-	err = p->aead(s, false, nonce.p, nonce.len, hx_span(&aad),
-	    hx_span(&ct), out, tag, icv.len, NULL);
+	err = p->aead(s, false, nonce.p, nonce.len, hx_span(&aad), hx_span(&ct),
+	    out, tag, icv.len, NULL);
 	if (err != IPM_OK && err != IPM_ERR_AUTH) {
-		say(v->o, v->valid ? HX_FAIL : HX_PASS, "the provider refused "
-							"the parameters");
+		say(v->o, v->valid ? HX_FAIL : HX_PASS,
+		    "the provider refused "
+		    "the parameters");
 		goto out;
 	}
 	if (err == IPM_ERR_AUTH || !v->valid) {
@@ -350,9 +351,10 @@ run_aead(struct vec *v)
 		decide(v, false, "plaintext");
 		goto out;
 	}
-	err = p->aead(s, true, nonce.p, nonce.len, hx_span(&aad),
-	    hx_span(&pt), out, made, icv.len, NULL);
-	decide(v, err == IPM_OK && memcmp(out, ct.p, ct.len) == 0 &&
+	err = p->aead(s, true, nonce.p, nonce.len, hx_span(&aad), hx_span(&pt),
+	    out, made, icv.len, NULL);
+	decide(v,
+	    err == IPM_OK && memcmp(out, ct.p, ct.len) == 0 &&
 		memcmp(made, icv.p, icv.len) == 0,
 	    "ciphertext");
 out:
@@ -410,8 +412,8 @@ out:
 
 /* Which reasons fit the comment of a case that must be refused. */
 static const struct {
-	const char *comment;	/* its beginning */
-	const char *reasons;	/* space-separated */
+	const char *comment; /* its beginning */
+	const char *reasons; /* space-separated */
 } fits[] = {
 	{ "icv", "icv-bad" },
 	{ "wrong seq hi", "icv-bad" },
@@ -453,8 +455,8 @@ reason_fits(const char *comment, const char *reason)
 	if (comment == NULL)
 		return true;
 	for (size_t i = 0; i < sizeof fits / sizeof fits[0]; i++)
-		if (strncmp(comment, fits[i].comment,
-			strlen(fits[i].comment)) == 0)
+		if (strncmp(
+			comment, fits[i].comment, strlen(fits[i].comment)) == 0)
 			return word_in(fits[i].reasons, reason);
 	return true;
 }
@@ -493,8 +495,7 @@ compare_layer(void *ctx, const struct ipm_opened_layer *l)
 		(void)snprintf(s->why, sizeof s->why, "payload differs");
 	else if (e->next_header != NULL &&
 	    json_integer_value(e->next_header) != (json_int_t)nh)
-		(void)snprintf(s->why, sizeof s->why, "next header is %u",
-		    nh);
+		(void)snprintf(s->why, sizeof s->why, "next header is %u", nh);
 	else if (l->esp != NULL && e->pad_length != NULL &&
 	    json_integer_value(e->pad_length) !=
 		(json_int_t)l->esp->choices.pad_len)
@@ -509,8 +510,8 @@ compare_layer(void *ctx, const struct ipm_opened_layer *l)
 		    memcmp(p, payload.p, n) != 0 ||
 		    memcmp(p + n, l->esp->choices.pad, pad) != 0 ||
 		    p[n + pad] != pad || p[n + pad + 1] != nh)
-			(void)snprintf(s->why, sizeof s->why,
-			    "plaintext differs");
+			(void)snprintf(
+			    s->why, sizeof s->why, "plaintext differs");
 	}
 }
 
@@ -591,8 +592,9 @@ read_alg(struct vec *v, const char *member, bool esp, struct hx_octets *key,
 	if (*alg == NULL && esp && n == 0)
 		*alg = ipm_alg_by_family(name, 0, IPM_ALG_AEAD);
 	if (*alg == NULL) {
-		say(v->o, HX_UNSUPPORTED, "no algorithm %s with %u bits of "
-					  "ICV",
+		say(v->o, HX_UNSUPPORTED,
+		    "no algorithm %s with %u bits of "
+		    "ICV",
 		    name, n);
 		return false;
 	}
@@ -606,8 +608,10 @@ read_alg(struct vec *v, const char *member, bool esp, struct hx_octets *key,
 static bool
 wrap_raw(struct hx_octets *packet, const struct hx_octets *esp)
 {
-	struct ipm_ip4_fields f = { .ttl = 64, .proto = IPM_PROTO_ESP,
-		.total = (uint16_t)(20 + esp->len), .src = { 192, 0, 2, 1 },
+	struct ipm_ip4_fields f = { .ttl = 64,
+		.proto = IPM_PROTO_ESP,
+		.total = (uint16_t)(20 + esp->len),
+		.src = { 192, 0, 2, 1 },
 		.dst = { 192, 0, 2, 2 } };
 
 	packet->p = malloc(20 + esp->len);
@@ -667,8 +671,8 @@ decide_refusal(struct vec *v, const struct ipm_observation *o)
 }
 
 static void
-decide_acceptance(struct vec *v, const struct ipm_observation *o,
-    const struct seen *s)
+decide_acceptance(
+    struct vec *v, const struct ipm_observation *o, const struct seen *s)
 {
 	const struct ipm_reason_row *row = &ipm_reasons[o->reason];
 	const struct hx_octets *orig = &s->e->original;
@@ -706,14 +710,12 @@ judge_packet(struct vec *v, const struct ipm_sa_config *cfg,
 		goto out;
 	hx_engine_reset(eng);
 	ipm_profile_init(&eng->profile, IPM_PF_OBSERVER);
-	if (json_is_true(
-		json_object_get(v->j, "fails_after_authentication")))
+	if (json_is_true(json_object_get(v->j, "fails_after_authentication")))
 		eng->profile.value[IPM_SW_STRICT] = IPM_ON;
 	err = hx_engine_add_sa(eng, cfg);
 	if (err != IPM_OK) {
 		say(v->o, HX_FAIL, "the SA is refused: %s",
-		    ipm_sad_refusal(cfg, why, sizeof why) != NULL ? why :
-								    "?");
+		    ipm_sad_refusal(cfg, why, sizeof why) != NULL ? why : "?");
 		goto out;
 	}
 	s->e = e;
@@ -723,8 +725,9 @@ judge_packet(struct vec *v, const struct ipm_sa_config *cfg,
 	hx_engine_observe(eng, 1, 0, packet, 1, o);
 	eng->opts.opened = NULL;
 	if (o->reason == IPM_R_NO_PROVIDER)
-		say(v->o, HX_UNSUPPORTED, "no provider offers an algorithm "
-					  "of the SA");
+		say(v->o, HX_UNSUPPORTED,
+		    "no provider offers an algorithm "
+		    "of the SA");
 	else if (v->valid)
 		decide_acceptance(v, o, s);
 	else
@@ -764,8 +767,8 @@ read_sa(struct vec *v, struct ipm_sa_config *c)
 		say(v->o, HX_ERROR, "sa.spi or sa.mode is missing or no SPI");
 		return false;
 	}
-	c->mode = strcmp(mode, "tunnel") == 0 ? IPM_MODE_TUNNEL :
-						IPM_MODE_TRANSPORT;
+	c->mode =
+	    strcmp(mode, "tunnel") == 0 ? IPM_MODE_TUNNEL : IPM_MODE_TRANSPORT;
 	(void)read_u32(json_object_get(sa, "seq_lo"), &lo);
 	(void)read_u32(json_object_get(sa, "seq_hi"), &hi);
 	if (json_is_true(json_object_get(sa, "esn"))) {
@@ -782,8 +785,7 @@ run_esp(struct vec *v)
 	struct hx_octets packet = { 0 }, esp = { 0 }, ek = { 0 }, ak = { 0 };
 	struct expected e = { 0 };
 
-	if (!read_sa(v, &c) ||
-	    !read_alg(v, "encryption", true, &ek, &c.enc) ||
+	if (!read_sa(v, &c) || !read_alg(v, "encryption", true, &ek, &c.enc) ||
 	    !read_alg(v, "authentication", false, &ak, &c.auth) ||
 	    !octets(v, v->j, "packet", &packet) ||
 	    !octets(v, v->j, "esp", &esp) || !read_expected(v, &e))
@@ -794,8 +796,7 @@ run_esp(struct vec *v)
 	}
 	if (esp.len > packet.len ||
 	    (esp.p != NULL &&
-		memcmp(packet.p + packet.len - esp.len, esp.p, esp.len) !=
-		    0)) {
+		memcmp(packet.p + packet.len - esp.len, esp.p, esp.len) != 0)) {
 		say(v->o, HX_ERROR, "esp is not the end of packet");
 		goto out;
 	}
@@ -844,14 +845,14 @@ run_ipcomp(struct vec *v)
 	if (c.comp == NULL || !required(v, v->j, "packet", &packet) ||
 	    !read_expected(v, &e))
 		goto out;
-	if (!read_u32(json_object_get(v->j, "cpi"), &c.spi) ||
-	    c.spi > 0xffff || !read_u32(e.next_header, &nh)) {
+	if (!read_u32(json_object_get(v->j, "cpi"), &c.spi) || c.spi > 0xffff ||
+	    !read_u32(e.next_header, &nh)) {
 		say(v->o, HX_ERROR, "cpi or next_header is missing");
 		goto out;
 	}
-	c.mode = nh == IPM_PROTO_IPV4 || nh == IPM_PROTO_IPV6 ?
-	    IPM_MODE_TUNNEL :
-	    IPM_MODE_TRANSPORT;
+	c.mode = nh == IPM_PROTO_IPV4 || nh == IPM_PROTO_IPV6
+	    ? IPM_MODE_TUNNEL
+	    : IPM_MODE_TRANSPORT;
 	addresses(&c, hx_span(&packet), false);
 	judge_packet(v, &c, hx_span(&packet), &e);
 out:
@@ -941,8 +942,8 @@ hx_check_vectors(struct hx_check *c, const json_t *root)
 	size_t i;
 
 	if (!json_is_array(cases)) {
-		(void)fprintf(stderr, "ipsecsim: %s: cases is no list\n",
-		    c->file);
+		(void)fprintf(
+		    stderr, "ipsecsim: %s: cases is no list\n", c->file);
 		return false;
 	}
 	json_array_foreach(cases, i, j)

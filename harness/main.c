@@ -28,8 +28,8 @@ usage(FILE *out)
 {
 	(void)fputs("usage: ipsecsim COMMAND [ARGUMENT...]\n\n", out);
 	for (size_t i = 0; i < N_COMMANDS; i++)
-		(void)fprintf(out, "  %-10s %s\n", commands[i].name,
-		    commands[i].does);
+		(void)fprintf(
+		    out, "  %-10s %s\n", commands[i].name, commands[i].does);
 	(void)fputs("\nipsecsim COMMAND --help tells of one.\n", out);
 }
 

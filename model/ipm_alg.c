@@ -3,33 +3,32 @@
 #include <string.h>
 
 const struct ipm_alg ipm_algs[] = {
-#define ALG(n, fam, sk, sk2, k, p, fb, lx, nb, ob, kmin, kmax, kstep, salt,   \
-    blk, iv, icv, mac, nce, ea, pa, doc, s0, s1, s2, s3, s4, s5, s6)          \
-	{ .name = n,                                                          \
-		.family = fam,                                                \
-		.setkey = sk,                                                 \
-		.setkey2 = sk2,                                               \
-		.kind = IPM_ALG_##k,                                          \
-		.prim = IPM_PRIM_##p,                                         \
-		.sadb_freebsd = fb,                                           \
-		.sadb_linux = lx,                                             \
-		.sadb_netbsd = nb,                                            \
-		.sadb_openbsd = ob,                                           \
-		.key_min = kmin,                                              \
-		.key_max = kmax,                                              \
-		.key_step = kstep,                                            \
-		.salt_len = salt,                                             \
-		.block = blk,                                                 \
-		.iv_len = iv,                                                 \
-		.icv_len = icv,                                               \
-		.mac_len = mac,                                               \
-		.nonce = IPM_NONCE_##nce,                                     \
-		.esn_in_aad = ea,                                             \
-		.payload_in_aad = pa,                                         \
-		.document = doc,                                              \
-		.status = { IPM_AS_##s0, IPM_AS_##s1, IPM_AS_##s2,            \
-			IPM_AS_##s3, IPM_AS_##s4, IPM_AS_##s5,                \
-			IPM_AS_##s6 } },
+#define ALG(n, fam, sk, sk2, k, p, fb, lx, nb, ob, kmin, kmax, kstep, salt, \
+    blk, iv, icv, mac, nce, ea, pa, doc, s0, s1, s2, s3, s4, s5, s6)        \
+	{ .name = n,                                                        \
+		.family = fam,                                              \
+		.setkey = sk,                                               \
+		.setkey2 = sk2,                                             \
+		.kind = IPM_ALG_##k,                                        \
+		.prim = IPM_PRIM_##p,                                       \
+		.sadb_freebsd = fb,                                         \
+		.sadb_linux = lx,                                           \
+		.sadb_netbsd = nb,                                          \
+		.sadb_openbsd = ob,                                         \
+		.key_min = kmin,                                            \
+		.key_max = kmax,                                            \
+		.key_step = kstep,                                          \
+		.salt_len = salt,                                           \
+		.block = blk,                                               \
+		.iv_len = iv,                                               \
+		.icv_len = icv,                                             \
+		.mac_len = mac,                                             \
+		.nonce = IPM_NONCE_##nce,                                   \
+		.esn_in_aad = ea,                                           \
+		.payload_in_aad = pa,                                       \
+		.document = doc,                                            \
+		.status = { IPM_AS_##s0, IPM_AS_##s1, IPM_AS_##s2,          \
+		    IPM_AS_##s3, IPM_AS_##s4, IPM_AS_##s5, IPM_AS_##s6 } },
 #include "ipm_alg.def"
 #undef ALG
 };
@@ -45,8 +44,7 @@ ipm_alg_by_name(const char *name)
 }
 
 const struct ipm_alg *
-ipm_alg_by_family(const char *family, unsigned icv_bits,
-    enum ipm_alg_kind kind)
+ipm_alg_by_family(const char *family, unsigned icv_bits, enum ipm_alg_kind kind)
 {
 	for (size_t i = 0; i < ipm_n_algs; i++)
 		if (ipm_algs[i].kind == kind &&
@@ -63,8 +61,8 @@ is_word(const char *have, const char *word)
 }
 
 const struct ipm_alg *
-ipm_alg_by_setkey(const char *word, enum ipm_alg_kind kind_a,
-    enum ipm_alg_kind kind_b)
+ipm_alg_by_setkey(
+    const char *word, enum ipm_alg_kind kind_a, enum ipm_alg_kind kind_b)
 {
 	for (size_t i = 0; i < ipm_n_algs; i++) {
 		const struct ipm_alg *a = &ipm_algs[i];
@@ -88,13 +86,12 @@ ipm_alg_key_ok(const struct ipm_alg *alg, size_t len)
 {
 	if (len < alg->key_min || len > alg->key_max)
 		return false;
-	return alg->key_step == 0 ||
-	    (len - alg->key_min) % alg->key_step == 0;
+	return alg->key_step == 0 || (len - alg->key_min) % alg->key_step == 0;
 }
 
 size_t
-ipm_alg_nonce(const struct ipm_alg *alg, const uint8_t *salt,
-    const uint8_t *iv, uint8_t out[16])
+ipm_alg_nonce(const struct ipm_alg *alg, const uint8_t *salt, const uint8_t *iv,
+    uint8_t out[16])
 {
 	static const uint8_t one[4] = { 0, 0, 0, 1 };
 	size_t n = 0;

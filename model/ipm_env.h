@@ -18,8 +18,7 @@
  */
 struct ipm_alloc {
 	void *ctx;
-	void *(*resize)(void *ctx, void *old, size_t old_size,
-	    size_t new_size);
+	void *(*resize)(void *ctx, void *old, size_t old_size, size_t new_size);
 };
 
 /* A tape of random octets; reading past its end fails (no octet is reused). */
@@ -32,7 +31,7 @@ struct ipm_tape {
 const uint8_t *ipm_tape_take(struct ipm_tape *t, size_t len);
 
 struct ipm_env {
-	uint64_t sec;		/* since 1970, never going back */
+	uint64_t sec; /* since 1970, never going back */
 	uint32_t nsec;
 	struct ipm_tape *random; /* NULL: none */
 	const struct ipm_provider *crypto;

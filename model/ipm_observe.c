@@ -33,9 +33,9 @@ ipm_layer_name(enum ipm_layer_kind k)
 
 /* What a layer's handler answers. */
 enum next {
-	DONE,		/* o->reason is set */
-	CONTINUE,	/* v->ip is the next packet to look at */
-	LEAVE		/* nothing here is IPsec's: the packet is clear */
+	DONE,     /* o->reason is set */
+	CONTINUE, /* v->ip is the next packet to look at */
+	LEAVE     /* nothing here is IPsec's: the packet is clear */
 };
 
 struct view {
@@ -46,10 +46,10 @@ struct view {
 	const struct ipm_observe_opts *opts;
 	struct ipm_work *w;
 	struct ipm_observation *o;
-	struct ipm_ip ip;	/* the packet in hand */
-	unsigned side;		/* buffer the next layer writes to */
-	bool nested;		/* it came out of a tunnel */
-	struct ipm_addr host;	/* the end of the outermost tunnel */
+	struct ipm_ip ip;     /* the packet in hand */
+	unsigned side;        /* buffer the next layer writes to */
+	bool nested;          /* it came out of a tunnel */
+	struct ipm_addr host; /* the end of the outermost tunnel */
 };
 
 static enum next
@@ -75,8 +75,9 @@ push(struct view *v, enum ipm_layer_kind kind)
 	if (v->o->n_layers == IPM_LAYERS_MAX)
 		return NULL;
 	l = &v->o->layer[v->o->n_layers++];
-	*l = (struct ipm_layer){ .kind = kind, .src = v->ip.src,
-		.dst = v->ip.dst };
+	*l = (struct ipm_layer){
+		.kind = kind, .src = v->ip.src, .dst = v->ip.dst
+	};
 	return l;
 }
 
@@ -203,8 +204,8 @@ take_inner(struct view *v, struct ipm_span inner)
  * packet): undo the layer by the mode of its SA.
  */
 static enum next
-unwrap(struct view *v, struct ipm_layer *l, const struct ipm_sa *sa,
-    uint8_t nh, uint8_t *payload, size_t len)
+unwrap(struct view *v, struct ipm_layer *l, const struct ipm_sa *sa, uint8_t nh,
+    uint8_t *payload, size_t len)
 {
 	bool ip_inside = nh == IPM_PROTO_IPV4 || nh == IPM_PROTO_IPV6;
 	struct ipm_decap_rules rules = {
@@ -231,8 +232,8 @@ unwrap(struct view *v, struct ipm_layer *l, const struct ipm_sa *sa,
 
 	hdr = payload - hlen;
 	memcpy(hdr, v->ip.packet.p, hlen);
-	if (!ipm_ip_rewrite(hdr, v->ip.version, hlen, hlen + len,
-		v->ip.proto_off, nh))
+	if (!ipm_ip_rewrite(
+		hdr, v->ip.version, hlen, hlen + len, v->ip.proto_off, nh))
 		return finish(v, IPM_R_TOO_BIG);
 	r = ipm_ip_parse(ipm_span(hdr, hlen + len), false, &v->ip);
 	v->side ^= 1;
@@ -314,11 +315,11 @@ open_esp(struct view *v, struct ipm_layer *l, struct ipm_derived_sa *dsa,
 
 	struct esp_try t = { &dsa->esp, esp, v->w->buf[v->side] + v->ip.hlen,
 		sizeof v->w->buf[0] - v->ip.hlen, &eo };
-	r = ipm_esp_open(t.sa, v->pf, esp, seq, t.out, t.cap,
-	    v->opts->explain, v->opts->trace, &eo);
+	r = ipm_esp_open(t.sa, v->pf, esp, seq, t.out, t.cap, v->opts->explain,
+	    v->opts->trace, &eo);
 	if (r == IPM_R_ICV_BAD) {
-		note_icv(l, eo.icv_len, eo.computed, eo.received,
-		    v->opts->explain);
+		note_icv(
+		    l, eo.icv_len, eo.computed, eo.received, v->opts->explain);
 		r = esp_resync(v, win, &t, l, seq);
 		resynced = eo.icv_ok;
 		seq = (uint64_t)l->seq_hi << 32 | seq_lo;
@@ -339,12 +340,17 @@ open_esp(struct view *v, struct ipm_layer *l, struct ipm_derived_sa *dsa,
 	if (r != IPM_R_OK)
 		return finish(v, r);
 
-	tell_opened(v, &(struct ipm_opened_layer){ .ip = &v->ip, .layer = l,
-	    .sa = dsa, .esp = &eo, .sealed = esp });
+	tell_opened(v,
+	    &(struct ipm_opened_layer){ .ip = &v->ip,
+		.layer = l,
+		.sa = dsa,
+		.esp = &eo,
+		.sealed = esp });
 	if (l->nh == IPM_PROTO_NONE) {
 		/* [ESP-2.6-04] A dummy: discarded without an error. */
-		r = ipm_sw(v->pf, IPM_SW_ESP_DUMMY) == IPM_DUMMY_DROP ?
-		    IPM_R_DUMMY : IPM_R_OK;
+		r = ipm_sw(v->pf, IPM_SW_ESP_DUMMY) == IPM_DUMMY_DROP
+		    ? IPM_R_DUMMY
+		    : IPM_R_OK;
 		step(v, IPM_STEP_NEXT, r, l->nh, 0);
 		if (r != IPM_R_OK)
 			return finish(v, r);
@@ -389,8 +395,8 @@ encap_port(const struct view *v, uint16_t port)
 }
 
 static bool
-ports_fit(const struct view *v, const struct ipm_sa *sa,
-    const struct ipm_udp *udp)
+ports_fit(
+    const struct view *v, const struct ipm_sa *sa, const struct ipm_udp *udp)
 {
 	if ((sa->flags & IPM_SAF_NATT) == 0 || sa->dport != udp->dport)
 		return false;
@@ -404,8 +410,8 @@ udp_sum_ok(const struct view *v, const struct ipm_udp *udp)
 {
 	return udp->sum == 0 ||
 	    ipm_upper_sum(&v->ip, IPM_PROTO_UDP,
-		ipm_span_sub(v->ip.packet, v->ip.hlen,
-		    udp->payload.len + 8)) == 0;
+		ipm_span_sub(v->ip.packet, v->ip.hlen, udp->payload.len + 8)) ==
+	    0;
 }
 
 /*
@@ -523,8 +529,8 @@ open_ah(struct view *v)
 	    v->w->head, sizeof v->w->head, v->opts->explain, v->opts->trace,
 	    &ao);
 	if (r == IPM_R_ICV_BAD) {
-		note_icv(l, ao.icv_len, ao.computed, ao.received,
-		    v->opts->explain);
+		note_icv(
+		    l, ao.icv_len, ao.computed, ao.received, v->opts->explain);
 		r = ah_resync(v, win, &dsa->ah, l, seq, &ao);
 	} else if (r == IPM_R_OK && !dsa->ah.old) {
 		r = window_move(v, win, seq);
@@ -533,8 +539,9 @@ open_ah(struct view *v)
 		return finish(v, r);
 	l->has_nh = true;
 	l->nh = ao.next_header;
-	tell_opened(v, &(struct ipm_opened_layer){ .ip = &v->ip, .layer = l,
-	    .sa = dsa, .ah = &ao, .sealed = ah });
+	tell_opened(v,
+	    &(struct ipm_opened_layer){
+		.ip = &v->ip, .layer = l, .sa = dsa, .ah = &ao, .sealed = ah });
 
 	out = v->w->buf[v->side] + v->ip.hlen;
 	memcpy(out, ao.payload.p, ao.payload.len);
@@ -566,8 +573,7 @@ open_ipcomp(struct view *v)
 	dsa = lookup(v, l, IPM_PROTO_IPCOMP, cpi);
 	if (dsa != NULL)
 		sa = sa_of(v, dsa);
-	else if (cpi >= 64 ||
-	    ipm_sw(v->pf, IPM_SW_COMP_WELL_KNOWN) == IPM_OFF)
+	else if (cpi >= 64 || ipm_sw(v->pf, IPM_SW_COMP_WELL_KNOWN) == IPM_OFF)
 		return no_sa(v);
 	if (v->env->comp == NULL)
 		return finish(v, IPM_R_NO_PROVIDER);
@@ -576,13 +582,17 @@ open_ipcomp(struct view *v)
 	l->nh = packet.p[0];
 	out = v->w->buf[v->side] + v->ip.hlen;
 	r = ipm_ipcomp_open(v->env->comp, v->pf, packet,
-	    65535 - (v->ip.version == 4 ? v->ip.hlen :
-					  v->ip.hlen - IPM_IP6_HLEN),
+	    65535 -
+		(v->ip.version == 4 ? v->ip.hlen : v->ip.hlen - IPM_IP6_HLEN),
 	    out, sizeof v->w->buf[0] - v->ip.hlen, v->opts->trace, &co);
 	if (r != IPM_R_OK)
 		return finish(v, r);
-	tell_opened(v, &(struct ipm_opened_layer){ .ip = &v->ip, .layer = l,
-	    .sa = dsa, .ipcomp = &co, .sealed = packet });
+	tell_opened(v,
+	    &(struct ipm_opened_layer){ .ip = &v->ip,
+		.layer = l,
+		.sa = dsa,
+		.ipcomp = &co,
+		.sealed = packet });
 	n = unwrap(v, l, sa, co.next_header, out, co.payload.len);
 	if (n == CONTINUE && dsa != NULL)
 		account(v, sa_of(v, dsa), v->ip.packet.len);
@@ -678,14 +688,21 @@ leave(struct view *v)
 void
 ipm_observe(struct ipm_state *s, struct ipm_derived *d,
     const struct ipm_profile *pf, const struct ipm_env *env,
-    struct ipm_span octets, uint64_t frame,
-    const struct ipm_observe_opts *opts, struct ipm_work *w,
-    struct ipm_observation *o)
+    struct ipm_span octets, uint64_t frame, const struct ipm_observe_opts *opts,
+    struct ipm_work *w, struct ipm_observation *o)
 {
-	struct view v = { .s = s, .d = d, .pf = pf, .env = env, .opts = opts,
-		.w = w, .o = o };
-	struct ipm_reass_env re = { .arena = &s->arena, .alloc = env->alloc,
-		.pf = pf, .now = env->sec, .tell = opts->fragment,
+	struct view v = { .s = s,
+		.d = d,
+		.pf = pf,
+		.env = env,
+		.opts = opts,
+		.w = w,
+		.o = o };
+	struct ipm_reass_env re = { .arena = &s->arena,
+		.alloc = env->alloc,
+		.pf = pf,
+		.now = env->sec,
+		.tell = opts->fragment,
 		.tell_ctx = opts->fragment_ctx };
 	struct ipm_span whole;
 	size_t pieces;
@@ -698,8 +715,8 @@ ipm_observe(struct ipm_state *s, struct ipm_derived *d,
 	o->resync_tried = 0;
 	ipm_reass_expire(&s->reass, &re);
 
-	r = ipm_ip_parse(octets,
-	    ipm_sw(pf, IPM_SW_IP_CHECKSUM) != IPM_OFF, &v.ip);
+	r = ipm_ip_parse(
+	    octets, ipm_sw(pf, IPM_SW_IP_CHECKSUM) != IPM_OFF, &v.ip);
 	if (v.ip.version != 0) {
 		o->has_addrs = true;
 		o->src = v.ip.src;

@@ -4,7 +4,7 @@
 #include <string.h>
 
 const struct ipm_switch_row ipm_switches[IPM_N_SWITCHES] = {
-#define IPM_SWITCH(id, name, values, text, ...)                               \
+#define IPM_SWITCH(id, name, values, text, ...) \
 	{ name, values, text, { __VA_ARGS__ } },
 #include "ipm_profile.def"
 #undef IPM_SWITCH
@@ -20,8 +20,8 @@ static const char *const profile_names[] = {
 	[IPM_PF_LINUX] = "linux",
 };
 
-static_assert(sizeof profile_names / sizeof profile_names[0] ==
-	IPM_N_PROFILES, "a name per profile");
+static_assert(sizeof profile_names / sizeof profile_names[0] == IPM_N_PROFILES,
+    "a name per profile");
 
 const char *
 ipm_profile_name(enum ipm_profile_id id)
@@ -97,7 +97,7 @@ ipm_profile_set(struct ipm_profile *p, const char *name, const char *value)
 		if (is_number(row))
 			return parse_number(value, &p->value[i]);
 		for (uint32_t v = 0;
-		    (w = nth_word(row->values, v, &len)) != NULL; v++)
+		     (w = nth_word(row->values, v, &len)) != NULL; v++)
 			if (strlen(value) == len &&
 			    memcmp(w, value, len) == 0) {
 				p->value[i] = v;

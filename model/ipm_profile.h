@@ -30,19 +30,64 @@ enum ipm_switch {
 };
 
 /* The values, in the order in which the rows of ipm_profile.def name them. */
-enum { IPM_OFF, IPM_ON };
-enum { IPM_PAD_IGNORE, IPM_PAD_LAST, IPM_PAD_FULL };
-enum { IPM_DUMMY_DROP, IPM_DUMMY_PASS };
-enum { IPM_ECN_NONE, IPM_ECN_CE, IPM_ECN_RFC6040, IPM_ECN_RFC3168_DROP,
-	IPM_ECN_RFC3168_LIMITED };
-enum { IPM_AHPAD_ANY, IPM_AHPAD_RFC4302, IPM_AHPAD_4, IPM_AHPAD_8 };
-enum { IPM_AHOPT_DATA, IPM_AHOPT_WHOLE };
-enum { IPM_AHRULES_RFC4302, IPM_AHRULES_FREEBSD, IPM_AHRULES_RFC1826 };
-enum { IPM_REPLAY_RFC, IPM_REPLAY_OLD_ACCEPT };
-enum { IPM_A3_OFF, IPM_A3_CONSECUTIVE, IPM_A3_SINCE_VALID };
-enum { IPM_TH0_REJECT, IPM_TH0_ZERO };
-enum { IPM_NATT_ANY_SOURCE, IPM_NATT_EXACT };
-enum { IPM_OVERLAP_FIRST, IPM_OVERLAP_LAST, IPM_OVERLAP_DROP, IPM_OVERLAP_BSD };
+enum {
+	IPM_OFF,
+	IPM_ON
+};
+enum {
+	IPM_PAD_IGNORE,
+	IPM_PAD_LAST,
+	IPM_PAD_FULL
+};
+enum {
+	IPM_DUMMY_DROP,
+	IPM_DUMMY_PASS
+};
+enum {
+	IPM_ECN_NONE,
+	IPM_ECN_CE,
+	IPM_ECN_RFC6040,
+	IPM_ECN_RFC3168_DROP,
+	IPM_ECN_RFC3168_LIMITED
+};
+enum {
+	IPM_AHPAD_ANY,
+	IPM_AHPAD_RFC4302,
+	IPM_AHPAD_4,
+	IPM_AHPAD_8
+};
+enum {
+	IPM_AHOPT_DATA,
+	IPM_AHOPT_WHOLE
+};
+enum {
+	IPM_AHRULES_RFC4302,
+	IPM_AHRULES_FREEBSD,
+	IPM_AHRULES_RFC1826
+};
+enum {
+	IPM_REPLAY_RFC,
+	IPM_REPLAY_OLD_ACCEPT
+};
+enum {
+	IPM_A3_OFF,
+	IPM_A3_CONSECUTIVE,
+	IPM_A3_SINCE_VALID
+};
+enum {
+	IPM_TH0_REJECT,
+	IPM_TH0_ZERO
+};
+enum {
+	IPM_NATT_ANY_SOURCE,
+	IPM_NATT_EXACT
+};
+enum {
+	IPM_OVERLAP_FIRST,
+	IPM_OVERLAP_LAST,
+	IPM_OVERLAP_DROP,
+	IPM_OVERLAP_BSD
+};
 
 /* A profile in use: a row of the table, perhaps with switches changed. */
 struct ipm_profile {
@@ -52,7 +97,7 @@ struct ipm_profile {
 
 struct ipm_switch_row {
 	const char *name;
-	const char *values;	/* "ignore|last|full", or "number" */
+	const char *values; /* "ignore|last|full", or "number" */
 	const char *text;
 	uint32_t by_profile[IPM_N_PROFILES];
 };
@@ -68,15 +113,14 @@ void ipm_profile_init(struct ipm_profile *p, enum ipm_profile_id id);
 enum ipm_profile_id ipm_profile_find(const char *name);
 
 /* Sets `name` to `value`; false when either word is unknown. */
-bool ipm_profile_set(struct ipm_profile *p, const char *name,
-    const char *value);
+bool ipm_profile_set(
+    struct ipm_profile *p, const char *name, const char *value);
 
 /*
  * The word for a value of a switch, or its decimal digits in buf (16 octets)
  * when the switch is a number.
  */
-const char *ipm_switch_value_text(enum ipm_switch sw, uint32_t v,
-    char buf[16]);
+const char *ipm_switch_value_text(enum ipm_switch sw, uint32_t v, char buf[16]);
 
 static inline uint32_t
 ipm_sw(const struct ipm_profile *p, enum ipm_switch sw)

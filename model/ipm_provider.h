@@ -25,18 +25,17 @@ struct ipm_session;
  */
 struct ipm_session_desc {
 	const struct ipm_alg *enc;
-	struct ipm_span enc_key;	/* without the salt */
+	struct ipm_span enc_key; /* without the salt */
 	const struct ipm_alg *auth;
-	struct ipm_span auth_key;	/* without the salt */
+	struct ipm_span auth_key; /* without the salt */
 };
 
 struct ipm_provider {
 	const char *name;
-	void *ctx;		/* the provider's own */
+	void *ctx; /* the provider's own */
 
 	/* Can a session with this row be opened? */
-	bool (*offers)(const struct ipm_provider *p,
-	    const struct ipm_alg *alg);
+	bool (*offers)(const struct ipm_provider *p, const struct ipm_alg *alg);
 
 	/*
 	 * Returns IPM_OK with *s set; IPM_ERR_UNSUPPORTED, IPM_ERR_BADARG

@@ -7,8 +7,8 @@ const struct ipm_step_row ipm_steps[IPM_N_STEPS] = {
 };
 
 void
-ipm_trace_add(struct ipm_trace *t, enum ipm_step_id id,
-    enum ipm_reason reason, uint64_t a, uint64_t b)
+ipm_trace_add(struct ipm_trace *t, enum ipm_step_id id, enum ipm_reason reason,
+    uint64_t a, uint64_t b)
 {
 	if (t == NULL)
 		return;

@@ -25,15 +25,15 @@ extern const struct ipm_step_row ipm_steps[IPM_N_STEPS];
 
 struct ipm_step {
 	enum ipm_step_id id;
-	enum ipm_reason reason;	/* IPM_R_OK, or why the packet ends here */
+	enum ipm_reason reason; /* IPM_R_OK, or why the packet ends here */
 	uint64_t a, b;
 };
 
 #define IPM_TRACE_MAX 64U
 
 struct ipm_trace {
-	size_t n;		/* steps kept */
-	size_t lost;		/* steps that found no room */
+	size_t n;    /* steps kept */
+	size_t lost; /* steps that found no room */
 	struct ipm_step step[IPM_TRACE_MAX];
 };
 

@@ -4,7 +4,7 @@
 #include <string.h>
 
 const struct ipm_reason_row ipm_reasons[IPM_N_REASONS] = {
-#define IPM_REASON(id, name, verdict, clause, esp, ah, ipcomp, err, text)     \
+#define IPM_REASON(id, name, verdict, clause, esp, ah, ipcomp, err, text) \
 	{ name, IPM_V_##verdict, clause, esp, ah, ipcomp, err, text },
 #include "ipm_verdict.def"
 #undef IPM_REASON

@@ -11,18 +11,18 @@
 #include <stddef.h>
 
 enum ipm_verdict {
-	IPM_V_ACCEPT,	/* opened and delivered */
+	IPM_V_ACCEPT, /* opened and delivered */
 	IPM_V_DROP,
-	IPM_V_CONSUMED,	/* ends here by design */
-	IPM_V_FRAGMENT,	/* kept for reassembly */
-	IPM_V_BYPASS,	/* not IPsec, and no SA or policy wants it */
+	IPM_V_CONSUMED, /* ends here by design */
+	IPM_V_FRAGMENT, /* kept for reassembly */
+	IPM_V_BYPASS,   /* not IPsec, and no SA or policy wants it */
 	IPM_V_TRANSMIT,
-	IPM_V_UNJUDGED,	/* the capture cut the frame short */
+	IPM_V_UNJUDGED, /* the capture cut the frame short */
 	IPM_N_VERDICTS
 };
 
 enum ipm_reason {
-#define IPM_REASON(id, name, verdict, clause, esp, ah, ipcomp, err, text)     \
+#define IPM_REASON(id, name, verdict, clause, esp, ah, ipcomp, err, text) \
 	IPM_R_##id,
 #include "ipm_verdict.def"
 #undef IPM_REASON
@@ -30,12 +30,12 @@ enum ipm_reason {
 };
 
 struct ipm_reason_row {
-	const char *name;	/* lower case with hyphens; a contract */
+	const char *name; /* lower case with hyphens; a contract */
 	enum ipm_verdict verdict;
-	const char *clause;	/* "-" where no document rules */
+	const char *clause;            /* "-" where no document rules */
 	const char *esp, *ah, *ipcomp; /* counters, space-separated; "-" none */
-	int err;		/* FreeBSD's errno, 0 none */
-	const char *text;	/* one sentence without a full stop */
+	int err;                       /* FreeBSD's errno, 0 none */
+	const char *text;              /* one sentence without a full stop */
 };
 
 extern const struct ipm_reason_row ipm_reasons[IPM_N_REASONS];

@@ -95,7 +95,10 @@ def files(paths):
 def document():
     table, why = rows(), exceptions()
     code, test = citations()
-    unknown = sorted(i for i in set(code) | set(test) if i not in table)
+    # What looks like an id but has no table's first word is something else.
+    words = {i.split('-')[0] for i in table}
+    unknown = sorted(i for i in set(code) | set(test)
+                     if i not in table and i.split('-')[0] in words)
     state, areas = {}, collections.OrderedDict()
     for ident, r in table.items():
         if ident in why:

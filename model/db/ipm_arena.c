@@ -8,8 +8,8 @@
 
 #include <string.h>
 
-#define UNIT	  8U
-#define SMALL	  32U /* classes of multiples of 8 */
+#define UNIT      8U
+#define SMALL     32U /* classes of multiples of 8 */
 #define LIMIT_MAX ((size_t)UINT32_MAX * UNIT)
 
 void

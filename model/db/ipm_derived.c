@@ -30,8 +30,8 @@ mix(uint64_t x)
 static uint32_t
 hash(const struct ipm_addr *dst, uint8_t proto, uint32_t spi)
 {
-	uint64_t h = mix((uint64_t)spi << 16 | (uint64_t)proto << 8 |
-	    dst->family);
+	uint64_t h =
+	    mix((uint64_t)spi << 16 | (uint64_t)proto << 8 | dst->family);
 
 	h = mix(h ^ ipm_load64(dst->octet));
 	if (dst->family == 6)
@@ -40,8 +40,7 @@ hash(const struct ipm_addr *dst, uint8_t proto, uint32_t spi)
 }
 
 static void *
-resize(const struct ipm_derived *d, void *old, size_t old_size,
-    size_t new_size)
+resize(const struct ipm_derived *d, void *old, size_t old_size, size_t new_size)
 {
 	return d->alloc->resize(d->alloc->ctx, old, old_size, new_size);
 }
@@ -100,8 +99,7 @@ note_port(struct ipm_derived *d, uint16_t port)
 	for (uint32_t i = 0; i < d->n_natt_ports; i++)
 		if (d->natt_ports[i] == port)
 			return;
-	if (d->n_natt_ports <
-	    sizeof d->natt_ports / sizeof d->natt_ports[0])
+	if (d->n_natt_ports < sizeof d->natt_ports / sizeof d->natt_ports[0])
 		d->natt_ports[d->n_natt_ports++] = port;
 }
 
@@ -112,8 +110,8 @@ append(struct ipm_derived *d, const struct ipm_arena *a, ipm_off off)
 
 	if (reserve(d, a, d->count + 1) != IPM_OK)
 		return IPM_ERR_NOMEM;
-	d->sas[d->count] = (struct ipm_derived_sa){ .serial = sa->serial,
-		.off = off };
+	d->sas[d->count] =
+	    (struct ipm_derived_sa){ .serial = sa->serial, .off = off };
 	insert(d, a, d->count++);
 	if ((sa->flags & IPM_SAF_NATT) != 0)
 		note_port(d, sa->dport);
@@ -152,8 +150,8 @@ append_from(struct ipm_derived *d, const struct ipm_arena *a, ipm_off off)
 
 /* Builds anew, carrying sessions over: both lists ascend by serial. */
 static enum ipm_err
-rebuild(struct ipm_derived *d, const struct ipm_sad *sad,
-    const struct ipm_arena *a)
+rebuild(
+    struct ipm_derived *d, const struct ipm_sad *sad, const struct ipm_arena *a)
 {
 	struct ipm_derived old = *d;
 	enum ipm_err err;
@@ -164,8 +162,7 @@ rebuild(struct ipm_derived *d, const struct ipm_sad *sad,
 	for (uint32_t i = 0; err == IPM_OK && i < d->count; i++) {
 		while (j < old.count && old.sas[j].serial < d->sas[i].serial)
 			drop_entry(&old, &old.sas[j++]);
-		if (j < old.count &&
-		    old.sas[j].serial == d->sas[i].serial) {
+		if (j < old.count && old.sas[j].serial == d->sas[i].serial) {
 			ipm_off off = d->sas[i].off;
 
 			d->sas[i] = old.sas[j++];
@@ -177,14 +174,14 @@ rebuild(struct ipm_derived *d, const struct ipm_sad *sad,
 	if (old.sas != NULL)
 		(void)resize(&old, old.sas, old.cap * sizeof old.sas[0], 0);
 	if (old.slots != NULL)
-		(void)resize(&old, old.slots,
-		    old.n_slots * sizeof old.slots[0], 0);
+		(void)resize(
+		    &old, old.slots, old.n_slots * sizeof old.slots[0], 0);
 	return err;
 }
 
 enum ipm_err
-ipm_derived_sync(struct ipm_derived *d, const struct ipm_sad *sad,
-    const struct ipm_arena *a)
+ipm_derived_sync(
+    struct ipm_derived *d, const struct ipm_sad *sad, const struct ipm_arena *a)
 {
 	enum ipm_err err;
 	bool only_added;
@@ -201,8 +198,8 @@ ipm_derived_sync(struct ipm_derived *d, const struct ipm_sad *sad,
 		err = append_from(d, a, sad->first);
 	else
 		err = append_from(d, a,
-		    ((const struct ipm_sa *)ipm_arena_at(a,
-			 d->sas[d->count - 1].off))
+		    ((const struct ipm_sa *)ipm_arena_at(
+			 a, d->sas[d->count - 1].off))
 			->next);
 	if (err == IPM_OK)
 		d->generation = sad->generation;
@@ -217,8 +214,8 @@ key_at(const struct ipm_arena *a, ipm_off off)
 
 /* Opens the session and copies what the transforms ask of the SA. */
 static void
-open_sa(struct ipm_derived *d, const struct ipm_arena *a,
-    struct ipm_derived_sa *s)
+open_sa(
+    struct ipm_derived *d, const struct ipm_arena *a, struct ipm_derived_sa *s)
 {
 	const struct ipm_sa *sa = ipm_arena_at(a, s->off);
 	const struct ipm_alg *enc = ipm_sa_alg(sa->enc);
@@ -246,11 +243,11 @@ open_sa(struct ipm_derived *d, const struct ipm_arena *a,
 			.auth = auth,
 			.esn = (sa->flags & IPM_SAF_ESN) != 0,
 			.old = (sa->flags & IPM_SAF_OLD) != 0,
-			.pad_fill = (sa->flags & IPM_SAF_PAD_ZERO) != 0 ?
-			    IPM_PAD_ZERO :
-			    (sa->flags & IPM_SAF_PAD_RANDOM) != 0 ?
-			    IPM_PAD_RANDOM :
-			    IPM_PAD_SEQ,
+			.pad_fill = (sa->flags & IPM_SAF_PAD_ZERO) != 0
+			    ? IPM_PAD_ZERO
+			    : (sa->flags & IPM_SAF_PAD_RANDOM) != 0
+			    ? IPM_PAD_RANDOM
+			    : IPM_PAD_SEQ,
 			.provider = d->provider,
 			.session = session };
 		memcpy(s->esp.salt, ek + desc.enc_key.len, enc_salt);
@@ -297,7 +294,6 @@ ipm_derived_free(struct ipm_derived *d)
 	if (d->sas != NULL)
 		(void)resize(d, d->sas, d->cap * sizeof d->sas[0], 0);
 	if (d->slots != NULL)
-		(void)resize(d, d->slots, d->n_slots * sizeof d->slots[0],
-		    0);
+		(void)resize(d, d->slots, d->n_slots * sizeof d->slots[0], 0);
 	ipm_derived_init(d, d->provider, d->alloc);
 }

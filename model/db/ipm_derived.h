@@ -7,39 +7,39 @@
  * state, never digested; keyed by the SA's serial number.
  */
 
-#include "ipm_sad.h"
 #include "../transform/ipm_ah.h"
 #include "../transform/ipm_esp.h"
+#include "ipm_sad.h"
 
 /* What the data path needs of one SA, ready to use. */
 struct ipm_derived_sa {
 	uint64_t serial;
-	ipm_off off;		/* of the SA in the arena */
-	uint8_t opened;		/* the session was asked for */
-	enum ipm_err err;	/* why there is no session */
-	struct ipm_esp_sa esp;	/* proto 50 */
-	struct ipm_ah_sa ah;	/* proto 51 */
+	ipm_off off;           /* of the SA in the arena */
+	uint8_t opened;        /* the session was asked for */
+	enum ipm_err err;      /* why there is no session */
+	struct ipm_esp_sa esp; /* proto 50 */
+	struct ipm_ah_sa ah;   /* proto 51 */
 };
 
 struct ipm_derived {
 	const struct ipm_provider *provider;
 	const struct ipm_alloc *alloc;
-	uint64_t generation;	/* of the SAD it was built from */
+	uint64_t generation;        /* of the SAD it was built from */
 	struct ipm_derived_sa *sas; /* count entries */
-	uint32_t *slots;	/* open addressing: index into sas plus 1 */
+	uint32_t *slots;            /* open addressing: index into sas plus 1 */
 	uint32_t n_slots, count, cap;
-	bool natt_any;		/* some SA wants UDP encapsulation */
-	bool comp_any;		/* some SA is IPcomp */
+	bool natt_any;           /* some SA wants UDP encapsulation */
+	bool comp_any;           /* some SA is IPcomp */
 	uint16_t natt_ports[16]; /* distinct destination ports of those */
-	uint32_t n_natt_ports;	/* 16 may mean more: then look up */
+	uint32_t n_natt_ports;   /* 16 may mean more: then look up */
 };
 
 void ipm_derived_init(struct ipm_derived *d,
     const struct ipm_provider *provider, const struct ipm_alloc *alloc);
 
 /* Brings the index up to date with the SAD.  IPM_OK or IPM_ERR_NOMEM. */
-enum ipm_err ipm_derived_sync(struct ipm_derived *d,
-    const struct ipm_sad *sad, const struct ipm_arena *a);
+enum ipm_err ipm_derived_sync(struct ipm_derived *d, const struct ipm_sad *sad,
+    const struct ipm_arena *a);
 
 /*
  * The SA of destination, protocol and SPI (the first added, where profiles

@@ -9,7 +9,10 @@ struct ipm_digest {
 	uint64_t h;
 };
 
-#define IPM_DIGEST_INIT { 0xcbf29ce484222325U }
+#define IPM_DIGEST_INIT             \
+	{                           \
+		0xcbf29ce484222325U \
+	}
 
 static inline void
 ipm_digest_octets(struct ipm_digest *d, const uint8_t *p, size_t len)

@@ -15,26 +15,26 @@
 struct piece {
 	uint64_t frame;
 	ipm_off next;
-	uint32_t order;		/* of arrival */
-	uint32_t off, len;	/* of the payload that counts */
-	uint32_t skip;		/* payload octets trimmed in front */
-	uint32_t hlen;		/* header octets in data */
-	uint32_t size;		/* octets of the whole record */
+	uint32_t order;    /* of arrival */
+	uint32_t off, len; /* of the payload that counts */
+	uint32_t skip;     /* payload octets trimmed in front */
+	uint32_t hlen;     /* header octets in data */
+	uint32_t size;     /* octets of the whole record */
 	uint8_t more;
-	uint8_t nh;		/* IPv6: of the fragment header */
-	uint16_t prev_off;	/* IPv6: offset of the octet naming it */
-	uint8_t data[];		/* header, payload */
+	uint8_t nh;        /* IPv6: of the fragment header */
+	uint16_t prev_off; /* IPv6: offset of the octet naming it */
+	uint8_t data[];    /* header, payload */
 };
 
 struct packet {
 	struct ipm_addr src, dst;
 	uint64_t born;
 	uint32_t id;
-	uint32_t total;		/* payload octets; 0 not known yet */
+	uint32_t total; /* payload octets; 0 not known yet */
 	uint32_t n_pieces, n_seen;
 	ipm_off next, pieces;
 	uint8_t version, proto;
-	uint8_t dead;		/* refused until its time is over */
+	uint8_t dead; /* refused until its time is over */
 	uint8_t dead_reason;
 };
 
@@ -103,9 +103,8 @@ ipm_reass_expire(struct ipm_reass *t, const struct ipm_reass_env *e)
 	while (off != 0) {
 		struct packet *p = packet_at(e, off);
 		ipm_off next = p->next;
-		uint32_t limit = ipm_sw(e->pf, p->version == 4 ?
-			IPM_SW_FRAG_TIME4 :
-			IPM_SW_FRAG_TIME6);
+		uint32_t limit = ipm_sw(e->pf,
+		    p->version == 4 ? IPM_SW_FRAG_TIME4 : IPM_SW_FRAG_TIME6);
 
 		if (e->now - p->born >= limit && e->now > p->born) {
 			give_pieces(e, p, IPM_R_FRAG_TIMEOUT, 0);
@@ -136,11 +135,10 @@ find(const struct ipm_reass *t, const struct ipm_reass_env *e,
 }
 
 static ipm_off
-begin(struct ipm_reass *t, const struct ipm_reass_env *e,
-    const struct ipm_ip *ip)
+begin(
+    struct ipm_reass *t, const struct ipm_reass_env *e, const struct ipm_ip *ip)
 {
-	ipm_off off = ipm_arena_take(e->arena, e->alloc,
-	    sizeof(struct packet));
+	ipm_off off = ipm_arena_take(e->arena, e->alloc, sizeof(struct packet));
 	struct packet *p;
 
 	if (off == 0)
@@ -170,15 +168,13 @@ struct frag {
 };
 
 static enum ipm_reason
-check_lengths(const struct packet *p, const struct ipm_reass_env *e,
-    const struct frag *f)
+check_lengths(
+    const struct packet *p, const struct ipm_reass_env *e, const struct frag *f)
 {
-	size_t head = f->ip->version == 4 ?
-	    f->ip->hlen :
-	    f->ip->frag_hdr - IPM_IP6_HLEN;
+	size_t head =
+	    f->ip->version == 4 ? f->ip->hlen : f->ip->frag_hdr - IPM_IP6_HLEN;
 
-	if (f->payload.len == 0 ||
-	    (f->ip->more && f->payload.len % 8 != 0))
+	if (f->payload.len == 0 || (f->ip->more && f->payload.len % 8 != 0))
 		return IPM_R_FRAG_BAD;
 	if (head + f->end > 65535)
 		return IPM_R_FRAG_TOO_BIG;
@@ -202,8 +198,8 @@ check_lengths(const struct packet *p, const struct ipm_reass_env *e,
 static bool
 same_octets(const struct piece *q, const struct frag *f)
 {
-	return q->skip == 0 && q->off == f->off &&
-	    q->len == f->payload.len && q->more == f->ip->more &&
+	return q->skip == 0 && q->off == f->off && q->len == f->payload.len &&
+	    q->more == f->ip->more &&
 	    memcmp(q->data + q->hlen, f->payload.p, q->len) == 0;
 }
 
@@ -398,8 +394,8 @@ ipm_reass_add(struct ipm_reass *t, const struct ipm_reass_env *e,
     const struct ipm_ip *ip, uint64_t frame, uint8_t *out, size_t cap,
     struct ipm_span *packet, size_t *pieces)
 {
-	uint32_t rule = ip->version == 6 ? IPM_OVERLAP_DROP :
-					   ipm_sw(e->pf, IPM_SW_FRAG_OVERLAP4);
+	uint32_t rule = ip->version == 6 ? IPM_OVERLAP_DROP
+					 : ipm_sw(e->pf, IPM_SW_FRAG_OVERLAP4);
 	struct frag f = { .ip = ip, .frame = frame, .off = ip->frag_off };
 	ipm_off off = find(t, e, ip), made;
 	struct packet *p = off == 0 ? NULL : packet_at(e, off);
@@ -448,8 +444,8 @@ ipm_reass_add(struct ipm_reass *t, const struct ipm_reass_env *e,
 }
 
 void
-ipm_reass_digest(const struct ipm_reass *t, const struct ipm_arena *a,
-    struct ipm_digest *d)
+ipm_reass_digest(
+    const struct ipm_reass *t, const struct ipm_arena *a, struct ipm_digest *d)
 {
 	ipm_digest_number(d, t->count);
 	for (ipm_off off = t->first; off != 0;) {

@@ -10,12 +10,12 @@
  * sys/netinet/ip_reass.c.
  */
 
+#include "../wire/ipm_ip.h"
 #include "ipm_arena.h"
 #include "ipm_digest.h"
-#include "../wire/ipm_ip.h"
 
 struct ipm_reass {
-	ipm_off first, last;	/* packets in order of their first fragment */
+	ipm_off first, last; /* packets in order of their first fragment */
 	uint32_t count;
 };
 
@@ -23,15 +23,15 @@ struct ipm_reass {
  * What became of an earlier frame: reason IPM_R_OK, then it belongs to the
  * packet that frame `by` completed; else it died for that reason.
  */
-typedef void ipm_fragment_fn(void *ctx, uint64_t frame,
-    enum ipm_reason reason, uint64_t by);
+typedef void ipm_fragment_fn(
+    void *ctx, uint64_t frame, enum ipm_reason reason, uint64_t by);
 
 struct ipm_reass_env {
 	struct ipm_arena *arena;
 	const struct ipm_alloc *alloc;
 	const struct ipm_profile *pf;
-	uint64_t now;		/* seconds */
-	ipm_fragment_fn *tell;	/* or NULL */
+	uint64_t now;          /* seconds */
+	ipm_fragment_fn *tell; /* or NULL */
 	void *tell_ctx;
 };
 
@@ -59,7 +59,7 @@ enum ipm_reason ipm_reass_add(struct ipm_reass *t,
     uint8_t *out, size_t cap, struct ipm_span *packet, size_t *pieces);
 
 /* Adds what waits to a digest (ipm_state_digest). */
-void ipm_reass_digest(const struct ipm_reass *t, const struct ipm_arena *a,
-    struct ipm_digest *d);
+void ipm_reass_digest(
+    const struct ipm_reass *t, const struct ipm_arena *a, struct ipm_digest *d);
 
 #endif

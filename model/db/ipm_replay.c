@@ -77,8 +77,7 @@ ipm_replay_infer(const struct ipm_replay *r, const struct ipm_profile *pf,
 			th++;
 	} else if (seq_lo >= bl) {
 		/* [ESP-A2.2-02] Case B: it began in the one before. */
-		if (th == 0 &&
-		    ipm_sw(pf, IPM_SW_ESN_TH0) == IPM_TH0_REJECT) {
+		if (th == 0 && ipm_sw(pf, IPM_SW_ESN_TH0) == IPM_TH0_REJECT) {
 			/* [ESP-A2.2-03] There is none before the first. */
 			*seq = seq_lo;
 			return IPM_R_LEFT_OF_WINDOW;
@@ -101,8 +100,8 @@ check_old_accept(uint64_t seq)
 }
 
 enum ipm_reason
-ipm_replay_check(const struct ipm_replay *r, const struct ipm_profile *pf,
-    uint64_t seq)
+ipm_replay_check(
+    const struct ipm_replay *r, const struct ipm_profile *pf, uint64_t seq)
 {
 	/* [ESP-3.4.3-04] */
 	if (r->size == 0)
@@ -160,8 +159,8 @@ mark_old_accept(struct ipm_replay *r, uint64_t seq)
 }
 
 enum ipm_reason
-ipm_replay_mark(struct ipm_replay *r, const struct ipm_profile *pf,
-    uint64_t seq)
+ipm_replay_mark(
+    struct ipm_replay *r, const struct ipm_profile *pf, uint64_t seq)
 {
 	enum ipm_reason reason;
 

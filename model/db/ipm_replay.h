@@ -27,14 +27,14 @@
 #define IPM_REPLAY_MAX_ESN 2147483648U
 
 struct ipm_replay {
-	uint64_t top;		/* highest number whose ICV held */
-	uint64_t accepted;	/* packets marked so far */
-	uint32_t size;		/* packets; 0: no anti-replay */
-	uint32_t blocks;	/* of 32 bits, a power of two; 0 with size 0 */
-	uint32_t failures;	/* ICV failures counted for A3 */
+	uint64_t top;      /* highest number whose ICV held */
+	uint64_t accepted; /* packets marked so far */
+	uint32_t size;     /* packets; 0: no anti-replay */
+	uint32_t blocks;   /* of 32 bits, a power of two; 0 with size 0 */
+	uint32_t failures; /* ICV failures counted for A3 */
 	uint8_t esn;
 	uint8_t reserved[3];
-	uint32_t bits[];	/* number s is bit s%32 of block (s/32)%blocks */
+	uint32_t bits[]; /* number s is bit s%32 of block (s/32)%blocks */
 };
 
 /* Octets a window of this size takes, header included. */
@@ -44,8 +44,8 @@ size_t ipm_replay_octets(uint32_t size);
  * An empty window.  last is the last number used before the model begins
  * (0 for a new SA); nothing at or below it counts as seen.
  */
-void ipm_replay_init(struct ipm_replay *r, uint32_t size, bool esn,
-    uint64_t last);
+void ipm_replay_init(
+    struct ipm_replay *r, uint32_t size, bool esn, uint64_t last);
 
 /*
  * The full number of a packet from its low half.  Without ESN that is the low
@@ -61,8 +61,8 @@ enum ipm_reason ipm_replay_infer(const struct ipm_replay *r,
  * Would this number be accepted now?  r does not change.
  * Returns IPM_R_OK, SEQ_ZERO, REPLAYED or LEFT_OF_WINDOW.
  */
-enum ipm_reason ipm_replay_check(const struct ipm_replay *r,
-    const struct ipm_profile *pf, uint64_t seq);
+enum ipm_reason ipm_replay_check(
+    const struct ipm_replay *r, const struct ipm_profile *pf, uint64_t seq);
 
 /*
  * The ICV of this number has held: judges it again (two copies may have been
@@ -70,8 +70,8 @@ enum ipm_reason ipm_replay_check(const struct ipm_replay *r,
  * of failures.  Returns as check does; r changes on IPM_R_OK only (and by
  * FreeBSD's rules under replay-old-accept).
  */
-enum ipm_reason ipm_replay_mark(struct ipm_replay *r,
-    const struct ipm_profile *pf, uint64_t seq);
+enum ipm_reason ipm_replay_mark(
+    struct ipm_replay *r, const struct ipm_profile *pf, uint64_t seq);
 
 /*
  * RFC 4303 A3.  An ICV has failed; returns how many larger high halves should

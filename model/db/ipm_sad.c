@@ -86,8 +86,7 @@ put_lengths(struct phrase *p, const struct ipm_alg *a, size_t extra)
 static bool
 key_fits(const struct ipm_alg *a, struct ipm_span key, struct phrase *p)
 {
-	if (key.len >= a->salt_len &&
-	    ipm_alg_key_ok(a, key.len - a->salt_len))
+	if (key.len >= a->salt_len && ipm_alg_key_ok(a, key.len - a->salt_len))
 		return true;
 	put(p, a->name);
 	put(p, " takes a key of ");
@@ -110,28 +109,32 @@ algorithms_fit(const struct ipm_sa_config *c, struct phrase *p)
 	switch (c->proto) {
 	case IPM_PROTO_ESP:
 		if (c->enc == NULL) {
-			put(p, "ESP needs an encryption algorithm (null is "
-			       "one)");
+			put(p,
+			    "ESP needs an encryption algorithm (null is "
+			    "one)");
 			return false;
 		}
 		if (c->enc->kind == IPM_ALG_AEAD && c->auth != NULL) {
 			put(p, c->enc->name);
-			put(p, " has its own integrity: no second algorithm "
-			       "beside it");
+			put(p,
+			    " has its own integrity: no second algorithm "
+			    "beside it");
 			return false;
 		}
 		break;
 	case IPM_PROTO_AH:
 		if (c->auth == NULL || c->enc != NULL) {
-			put(p, "AH needs an authentication algorithm and "
-			       "nothing else");
+			put(p,
+			    "AH needs an authentication algorithm and "
+			    "nothing else");
 			return false;
 		}
 		break;
 	case IPM_PROTO_IPCOMP:
 		if (c->comp == NULL || c->enc != NULL || c->auth != NULL) {
-			put(p, "IPcomp needs a compression algorithm and "
-			       "nothing else");
+			put(p,
+			    "IPcomp needs a compression algorithm and "
+			    "nothing else");
 			return false;
 		}
 		if (c->spi > 0xffff) {
@@ -181,8 +184,9 @@ ipm_sad_refusal(const struct ipm_sa_config *c, char *buf, size_t len)
 		return buf;
 	/* [ESP-A2-01] */
 	if ((c->flags & IPM_SAF_ESN) != 0 && c->window > IPM_REPLAY_MAX_ESN) {
-		put(&p, "with ESN the replay window is at most 2147483648 "
-			"packets");
+		put(&p,
+		    "with ESN the replay window is at most 2147483648 "
+		    "packets");
 		return buf;
 	}
 	if (c->window > IPM_REPLAY_MAX) {
@@ -193,8 +197,7 @@ ipm_sad_refusal(const struct ipm_sa_config *c, char *buf, size_t len)
 		put(&p, "a sequence number beyond 32 bits needs ESN");
 		return buf;
 	}
-	if ((c->flags & IPM_SAF_OLD) != 0 &&
-	    (c->flags & IPM_SAF_ESN) != 0) {
+	if ((c->flags & IPM_SAF_OLD) != 0 && (c->flags & IPM_SAF_ESN) != 0) {
 		put(&p, "the old headers have no sequence number to extend");
 		return buf;
 	}
@@ -223,8 +226,8 @@ ipm_sad_find(const struct ipm_sad *sad, const struct ipm_arena *a,
 }
 
 static ipm_off
-take_key(struct ipm_arena *arena, const struct ipm_alloc *alloc,
-    struct ipm_span key)
+take_key(
+    struct ipm_arena *arena, const struct ipm_alloc *alloc, struct ipm_span key)
 {
 	ipm_off off = ipm_arena_take(arena, alloc, key.len);
 
@@ -250,8 +253,8 @@ give_pieces(struct ipm_arena *arena, const struct pieces *p,
 
 enum ipm_err
 ipm_sad_add(struct ipm_sad *sad, struct ipm_arena *arena,
-    const struct ipm_alloc *alloc, uint64_t now,
-    const struct ipm_sa_config *c, ipm_off *off)
+    const struct ipm_alloc *alloc, uint64_t now, const struct ipm_sa_config *c,
+    ipm_off *off)
 {
 	struct pieces p = { 0 };
 	struct ipm_sa *sa;
@@ -263,8 +266,7 @@ ipm_sad_add(struct ipm_sad *sad, struct ipm_arena *arena,
 	p.sa = ipm_arena_take(arena, alloc, sizeof *sa);
 	p.enc = take_key(arena, alloc, c->enc_key);
 	p.auth = take_key(arena, alloc, c->auth_key);
-	p.replay = ipm_arena_take(arena, alloc,
-	    ipm_replay_octets(c->window));
+	p.replay = ipm_arena_take(arena, alloc, ipm_replay_octets(c->window));
 	if (p.sa == 0 || p.enc == 0 || p.auth == 0 || p.replay == 0) {
 		give_pieces(arena, &p, c);
 		return IPM_ERR_NOMEM;

@@ -7,54 +7,58 @@
  * through an index that is derived data (ipm_derived.h).
  */
 
+#include "../wire/ipm_ip.h"
 #include "ipm_arena.h"
 #include "ipm_replay.h"
-#include "../wire/ipm_ip.h"
 
-enum ipm_mode { IPM_MODE_ANY, IPM_MODE_TRANSPORT, IPM_MODE_TUNNEL,
-	IPM_MODE_TCPMD5 };
+enum ipm_mode {
+	IPM_MODE_ANY,
+	IPM_MODE_TRANSPORT,
+	IPM_MODE_TUNNEL,
+	IPM_MODE_TCPMD5
+};
 
 const char *ipm_mode_name(enum ipm_mode m);
 
 /* Bits of ipm_sa.flags. */
 enum {
 	IPM_SAF_ESN = 1U << 0,
-	IPM_SAF_OLD = 1U << 1,		/* RFC 1826, 1827 headers */
-	IPM_SAF_NATT = 1U << 2,		/* ESP in UDP between sport, dport */
+	IPM_SAF_OLD = 1U << 1,  /* RFC 1826, 1827 headers */
+	IPM_SAF_NATT = 1U << 2, /* ESP in UDP between sport, dport */
 	IPM_SAF_RAWCPI = 1U << 3,
-	IPM_SAF_CYCSEQ = 1U << 4,	/* the counter may cycle */
-	IPM_SAF_PAD_RANDOM = 1U << 5,	/* pad fill of a sender; none: 1,2,3 */
+	IPM_SAF_CYCSEQ = 1U << 4,     /* the counter may cycle */
+	IPM_SAF_PAD_RANDOM = 1U << 5, /* pad fill of a sender; none: 1,2,3 */
 	IPM_SAF_PAD_ZERO = 1U << 6,
-	IPM_SAF_NOECN = 1U << 8,	/* the Linux flags */
+	IPM_SAF_NOECN = 1U << 8, /* the Linux flags */
 	IPM_SAF_DECAP_DSCP = 1U << 9,
 	IPM_SAF_NOPMTUDISC = 1U << 10,
 	IPM_SAF_ALIGN4 = 1U << 11
 };
 
-#define IPM_KEY_MAX 80U		/* TCP-MD5 */
+#define IPM_KEY_MAX 80U /* TCP-MD5 */
 
 /* What an SA is made of.  Key spans are copied; rows are kept by pointer. */
 struct ipm_sa_config {
 	struct ipm_addr src, dst;
-	uint8_t proto;		/* 50, 51, 108, or 6 for TCP-MD5 */
-	uint32_t spi;		/* host order; a CPI zero-extended */
+	uint8_t proto; /* 50, 51, 108, or 6 for TCP-MD5 */
+	uint32_t spi;  /* host order; a CPI zero-extended */
 	enum ipm_mode mode;
 	uint32_t reqid;
-	uint32_t flags;		/* IPM_SAF_ */
+	uint32_t flags;                          /* IPM_SAF_ */
 	const struct ipm_alg *enc, *auth, *comp; /* NULL: none */
-	struct ipm_span enc_key; /* the salt behind it, as PF_KEY has it */
-	struct ipm_span auth_key; /* likewise */
-	uint32_t window;	/* packets; 0: no anti-replay */
-	uint64_t last_seq;	/* used before the model begins */
-	uint16_t sport, dport;	/* with IPM_SAF_NATT, host order */
+	struct ipm_span enc_key;     /* the salt behind it, as PF_KEY has it */
+	struct ipm_span auth_key;    /* likewise */
+	uint32_t window;             /* packets; 0: no anti-replay */
+	uint64_t last_seq;           /* used before the model begins */
+	uint16_t sport, dport;       /* with IPM_SAF_NATT, host order */
 	uint64_t hard_add, soft_add; /* seconds since creation, 0 none */
 };
 
 /* One SA as it stands in the arena.  No pointers: a copy is a snapshot. */
 struct ipm_sa {
-	uint64_t serial;	/* never used twice; key of derived data */
-	uint64_t created;	/* seconds */
-	uint64_t first_use;	/* seconds, 0 never */
+	uint64_t serial;          /* never used twice; key of derived data */
+	uint64_t created;         /* seconds */
+	uint64_t first_use;       /* seconds, 0 never */
 	uint64_t octets, packets; /* accepted so far */
 	uint64_t hard_add, soft_add;
 	struct ipm_addr src, dst;
@@ -62,21 +66,21 @@ struct ipm_sa {
 	uint32_t reqid;
 	uint32_t flags;
 	uint32_t window_size;
-	ipm_off next;		/* in order of addition */
-	ipm_off replay;		/* struct ipm_replay */
+	ipm_off next;   /* in order of addition */
+	ipm_off replay; /* struct ipm_replay */
 	ipm_off enc_key, auth_key;
 	uint16_t enc, auth, comp; /* index into ipm_algs plus 1; 0 none */
 	uint16_t enc_key_len, auth_key_len; /* salt included */
 	uint16_t sport, dport;
 	uint8_t proto;
-	uint8_t mode;		/* enum ipm_mode */
+	uint8_t mode; /* enum ipm_mode */
 };
 
 struct ipm_sad {
 	ipm_off first, last;
 	uint32_t count;
 	uint64_t next_serial;
-	uint64_t generation;	/* changes with every add and delete */
+	uint64_t generation; /* changes with every add and delete */
 };
 
 /*
@@ -92,24 +96,24 @@ struct ipm_sad {
  * Nothing is changed unless IPM_OK.
  */
 enum ipm_err ipm_sad_add(struct ipm_sad *sad, struct ipm_arena *arena,
-    const struct ipm_alloc *alloc, uint64_t now,
-    const struct ipm_sa_config *c, ipm_off *off);
+    const struct ipm_alloc *alloc, uint64_t now, const struct ipm_sa_config *c,
+    ipm_off *off);
 
 /*
  * Why ipm_sad_add would answer IPM_ERR_BADARG, as one phrase for a person
  * ("aes-cbc takes a key of 16, 24 or 32 octets, not 17"), in buf; or NULL when
  * it would not.
  */
-const char *ipm_sad_refusal(const struct ipm_sa_config *c, char *buf,
-    size_t len);
+const char *ipm_sad_refusal(
+    const struct ipm_sa_config *c, char *buf, size_t len);
 
 /* The first SA with this destination, protocol and SPI, walking the list. */
 ipm_off ipm_sad_find(const struct ipm_sad *sad, const struct ipm_arena *a,
     const struct ipm_addr *dst, uint8_t proto, uint32_t spi);
 
 /* Removes one SA and wipes its keys.  IPM_OK or IPM_ERR_NOTFOUND. */
-enum ipm_err ipm_sad_del(struct ipm_sad *sad, struct ipm_arena *arena,
-    ipm_off off);
+enum ipm_err ipm_sad_del(
+    struct ipm_sad *sad, struct ipm_arena *arena, ipm_off off);
 
 /* Row of an index stored in an SA, or NULL for 0. */
 const struct ipm_alg *ipm_sa_alg(uint16_t index_plus_1);

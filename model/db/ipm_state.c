@@ -53,8 +53,7 @@ add_window(struct ipm_digest *d, const struct ipm_replay *r)
 }
 
 static void
-add_sa(struct ipm_digest *d, const struct ipm_arena *a,
-    const struct ipm_sa *sa)
+add_sa(struct ipm_digest *d, const struct ipm_arena *a, const struct ipm_sa *sa)
 {
 	const uint64_t numbers[] = { sa->serial, sa->created, sa->first_use,
 		sa->octets, sa->packets, sa->hard_add, sa->soft_add, sa->spi,

@@ -17,8 +17,8 @@ struct ipm_state {
 };
 
 void ipm_state_init(struct ipm_state *s, size_t limit);
-enum ipm_err ipm_state_clone(struct ipm_state *dst,
-    const struct ipm_state *src, const struct ipm_alloc *alloc);
+enum ipm_err ipm_state_clone(struct ipm_state *dst, const struct ipm_state *src,
+    const struct ipm_alloc *alloc);
 void ipm_state_free(struct ipm_state *s, const struct ipm_alloc *alloc);
 
 /* 64-bit digest over the fields in a fixed order and byte order: equal on

@@ -9,14 +9,14 @@ static int
 cipher_id(const struct ipm_alg *alg, size_t key_len)
 {
 	if (alg->prim == IPM_PRIM_TWOFISH_CBC)
-		return key_len == 16 ? GCRY_CIPHER_TWOFISH128 :
-		    key_len == 32    ? GCRY_CIPHER_TWOFISH :
-				       0; /* libgcrypt has no 192 bits */
+		return key_len == 16 ? GCRY_CIPHER_TWOFISH128
+		    : key_len == 32  ? GCRY_CIPHER_TWOFISH
+				     : 0; /* libgcrypt has no 192 bits */
 	if (alg->prim == IPM_PRIM_SERPENT_CBC)
-		return key_len == 16 ? GCRY_CIPHER_SERPENT128 :
-		    key_len == 24    ? GCRY_CIPHER_SERPENT192 :
-		    key_len == 32    ? GCRY_CIPHER_SERPENT256 :
-				       0;
+		return key_len == 16 ? GCRY_CIPHER_SERPENT128
+		    : key_len == 24  ? GCRY_CIPHER_SERPENT192
+		    : key_len == 32  ? GCRY_CIPHER_SERPENT256
+				     : 0;
 	return 0;
 }
 
@@ -40,16 +40,16 @@ start(void)
 }
 
 enum ipm_err
-ipm_gcrypt_open(const struct ipm_alg *alg, struct ipm_span key,
-    struct ipm_gcrypt **g)
+ipm_gcrypt_open(
+    const struct ipm_alg *alg, struct ipm_span key, struct ipm_gcrypt **g)
 {
 	gcry_cipher_hd_t h;
 	int id = cipher_id(alg, key.len);
 
 	*g = NULL;
 	if (id == 0)
-		return ipm_gcrypt_offers(alg) ? IPM_ERR_BADARG :
-						IPM_ERR_UNSUPPORTED;
+		return ipm_gcrypt_offers(alg) ? IPM_ERR_BADARG
+					      : IPM_ERR_UNSUPPORTED;
 	if (!start() || gcry_cipher_open(&h, id, GCRY_CIPHER_MODE_CBC, 0) != 0)
 		return IPM_ERR_NOMEM;
 	if (gcry_cipher_setkey(h, key.p, key.len) != 0) {
@@ -80,8 +80,8 @@ ipm_gcrypt_cipher(struct ipm_gcrypt *g, bool encrypt, const uint8_t *iv,
 	if (dst != src.p)
 		memcpy(dst, src.p, src.len);
 	if (gcry_cipher_setiv(h, iv, iv_len) != 0 ||
-	    (encrypt ? gcry_cipher_encrypt(h, dst, src.len, NULL, 0) :
-		       gcry_cipher_decrypt(h, dst, src.len, NULL, 0)) != 0)
+	    (encrypt ? gcry_cipher_encrypt(h, dst, src.len, NULL, 0)
+		     : gcry_cipher_decrypt(h, dst, src.len, NULL, 0)) != 0)
 		return IPM_ERR_PROVIDER;
 	return IPM_OK;
 }
@@ -96,8 +96,8 @@ ipm_gcrypt_offers(const struct ipm_alg *alg)
 }
 
 enum ipm_err
-ipm_gcrypt_open(const struct ipm_alg *alg, struct ipm_span key,
-    struct ipm_gcrypt **g)
+ipm_gcrypt_open(
+    const struct ipm_alg *alg, struct ipm_span key, struct ipm_gcrypt **g)
 {
 	(void)alg;
 	(void)key;

@@ -10,8 +10,8 @@ struct ipm_gcrypt;
 bool ipm_gcrypt_offers(const struct ipm_alg *alg);
 
 /* A keyed cipher.  IPM_OK, IPM_ERR_UNSUPPORTED, _BADARG, _NOMEM. */
-enum ipm_err ipm_gcrypt_open(const struct ipm_alg *alg, struct ipm_span key,
-    struct ipm_gcrypt **g);
+enum ipm_err ipm_gcrypt_open(
+    const struct ipm_alg *alg, struct ipm_span key, struct ipm_gcrypt **g);
 void ipm_gcrypt_close(struct ipm_gcrypt *g);
 enum ipm_err ipm_gcrypt_cipher(struct ipm_gcrypt *g, bool encrypt,
     const uint8_t *iv, size_t iv_len, struct ipm_span src, uint8_t *dst);

@@ -19,7 +19,7 @@
 #include "ipm_skipjack.h"
 #include "ipm_xcbc.h"
 
-#define KEY_MAX 512U	/* HMAC figures use up to 131 octets */
+#define KEY_MAX 512U /* HMAC figures use up to 131 octets */
 
 /* libcrypto's name by primitive and key octets (0: any). */
 static const struct {
@@ -78,10 +78,10 @@ static const struct {
 struct crypto {
 	OSSL_LIB_CTX *lib;
 	OSSL_PROVIDER *deflt, *legacy;
-	EVP_CIPHER *cipher[N_CIPHERS];	/* NULL: not there */
+	EVP_CIPHER *cipher[N_CIPHERS]; /* NULL: not there */
 	EVP_MD *digest[N_DIGESTS];
 	EVP_MAC *hmac, *cmac;
-	EVP_CIPHER *ecb;		/* AES-128-ECB, for XCBC */
+	EVP_CIPHER *ecb; /* AES-128-ECB, for XCBC */
 };
 
 struct ipm_session {
@@ -90,15 +90,15 @@ struct ipm_session {
 	uint8_t enc_key[64], auth_key[KEY_MAX];
 	size_t enc_key_len, auth_key_len;
 
-	const EVP_CIPHER *cipher;	/* of enc, or of GMAC as auth */
-	EVP_CIPHER_CTX *dir[2];		/* keyed; [1] encrypts */
+	const EVP_CIPHER *cipher;        /* of enc, or of GMAC as auth */
+	EVP_CIPHER_CTX *dir[2];          /* keyed; [1] encrypts */
 	size_t nonce_len[2], tag_len[2]; /* they were keyed for */
 	struct ipm_gcrypt *gcrypt;
 
-	EVP_MAC_CTX *mac;		/* HMAC, CMAC; keyed */
-	const EVP_MD *md;		/* keyed hashes */
+	EVP_MAC_CTX *mac; /* HMAC, CMAC; keyed */
+	const EVP_MD *md; /* keyed hashes */
 	EVP_MD_CTX *md_ctx;
-	EVP_CIPHER_CTX *xcbc_ctx;	/* AES under K1 */
+	EVP_CIPHER_CTX *xcbc_ctx; /* AES under K1 */
 	struct ipm_xcbc xcbc;
 };
 
@@ -150,8 +150,7 @@ offers(const struct ipm_provider *p, const struct ipm_alg *alg)
 		return c->cmac != NULL;
 	if (is_xcbc(alg->prim))
 		return c->ecb != NULL;
-	return ipm_gcrypt_offers(alg) ||
-	    find_cipher(c, alg->prim, 0) != NULL ||
+	return ipm_gcrypt_offers(alg) || find_cipher(c, alg->prim, 0) != NULL ||
 	    find_digest(c, alg->prim) != N_DIGESTS;
 }
 
@@ -180,12 +179,12 @@ keyed(struct ipm_session *s, bool encrypt, struct ipm_span key,
 	    EVP_CipherInit_ex2(ctx, s->cipher, NULL, NULL, encrypt, NULL) != 1)
 		return NULL;
 	if (tag_len != 0 &&
-	    EVP_CIPHER_CTX_ctrl(ctx, EVP_CTRL_AEAD_SET_IVLEN, (int)nonce_len,
-		NULL) != 1)
+	    EVP_CIPHER_CTX_ctrl(
+		ctx, EVP_CTRL_AEAD_SET_IVLEN, (int)nonce_len, NULL) != 1)
 		return NULL;
 	if (EVP_CIPHER_get_mode(s->cipher) == EVP_CIPH_CCM_MODE &&
-	    EVP_CIPHER_CTX_ctrl(ctx, EVP_CTRL_AEAD_SET_TAG, (int)tag_len,
-		NULL) != 1)
+	    EVP_CIPHER_CTX_ctrl(
+		ctx, EVP_CTRL_AEAD_SET_TAG, (int)tag_len, NULL) != 1)
 		return NULL;
 	if ((size_t)EVP_CIPHER_CTX_get_key_length(ctx) != key.len &&
 	    EVP_CIPHER_CTX_set_key_length(ctx, (int)key.len) != 1)
@@ -243,12 +242,12 @@ cipher(struct ipm_session *s, bool encrypt, const uint8_t *iv, size_t iv_len,
 	if (src.len == 0)
 		return IPM_OK;
 	if (s->gcrypt != NULL)
-		return ipm_gcrypt_cipher(s->gcrypt, encrypt, iv, iv_len, src,
-		    dst);
+		return ipm_gcrypt_cipher(
+		    s->gcrypt, encrypt, iv, iv_len, src, dst);
 	if (s->enc->prim == IPM_PRIM_SKIPJACK_CBC)
 		return skipjack_cbc(s, encrypt, iv, src, dst);
-	ctx = keyed(s, encrypt, ipm_span(s->enc_key, s->enc_key_len), iv_len,
-	    0);
+	ctx =
+	    keyed(s, encrypt, ipm_span(s->enc_key, s->enc_key_len), iv_len, 0);
 	if (ctx == NULL ||
 	    EVP_CipherInit_ex2(ctx, NULL, NULL, iv, -1, NULL) != 1 ||
 	    EVP_CipherUpdate(ctx, dst, &n, src.p, (int)src.len) != 1 ||
@@ -275,13 +274,12 @@ aead_pass(struct ipm_session *s, bool encrypt, const uint8_t *nonce,
 		return false;
 	ccm = EVP_CIPHER_get_mode(s->cipher) == EVP_CIPH_CCM_MODE;
 	if (!encrypt &&
-	    EVP_CIPHER_CTX_ctrl(ctx, EVP_CTRL_AEAD_SET_TAG, (int)tag_len,
-		tag) != 1)
+	    EVP_CIPHER_CTX_ctrl(
+		ctx, EVP_CTRL_AEAD_SET_TAG, (int)tag_len, tag) != 1)
 		return false;
 	if (EVP_CipherInit_ex2(ctx, NULL, NULL, nonce, -1, NULL) != 1)
 		return false;
-	if (ccm &&
-	    EVP_CipherUpdate(ctx, NULL, &n, NULL, (int)src.len) != 1)
+	if (ccm && EVP_CipherUpdate(ctx, NULL, &n, NULL, (int)src.len) != 1)
 		return false;
 	if (aad.len != 0 &&
 	    EVP_CipherUpdate(ctx, NULL, &n, aad.p, (int)aad.len) != 1)
@@ -289,8 +287,8 @@ aead_pass(struct ipm_session *s, bool encrypt, const uint8_t *nonce,
 	if (ccm || src.len != 0) {
 		/* CCM checks its tag here and wants to be called even for
 		 * nothing. */
-		int got = EVP_CipherUpdate(ctx, dst, &n,
-		    src.len == 0 ? nothing : src.p, (int)src.len);
+		int got = EVP_CipherUpdate(
+		    ctx, dst, &n, src.len == 0 ? nothing : src.p, (int)src.len);
 
 		if (got != 1)
 			return !encrypt && ccm;
@@ -299,8 +297,8 @@ aead_pass(struct ipm_session *s, bool encrypt, const uint8_t *nonce,
 		return !encrypt;
 	*ok = true;
 	return !encrypt ||
-	    EVP_CIPHER_CTX_ctrl(ctx, EVP_CTRL_AEAD_GET_TAG, (int)tag_len,
-		tag) == 1;
+	    EVP_CIPHER_CTX_ctrl(
+		ctx, EVP_CTRL_AEAD_GET_TAG, (int)tag_len, tag) == 1;
 }
 
 /*
@@ -310,8 +308,7 @@ aead_pass(struct ipm_session *s, bool encrypt, const uint8_t *nonce,
  */
 static void
 right_tag(struct ipm_session *s, const uint8_t *nonce, size_t nonce_len,
-    struct ipm_span aad, struct ipm_span src, size_t tag_len,
-    uint8_t *computed)
+    struct ipm_span aad, struct ipm_span src, size_t tag_len, uint8_t *computed)
 {
 	uint8_t *plain = malloc(src.len + 1), *again = malloc(src.len + 1);
 	uint8_t tag[16];
@@ -321,8 +318,8 @@ right_tag(struct ipm_session *s, const uint8_t *nonce, size_t nonce_len,
 	if (plain != NULL && again != NULL &&
 	    aead_pass(s, true, nonce, nonce_len, aad, src, plain, tag, tag_len,
 		&ok) &&
-	    aead_pass(s, true, nonce, nonce_len, aad,
-		ipm_span(plain, src.len), again, tag, tag_len, &ok))
+	    aead_pass(s, true, nonce, nonce_len, aad, ipm_span(plain, src.len),
+		again, tag, tag_len, &ok))
 		memcpy(computed, tag, tag_len);
 	if (plain != NULL)
 		OPENSSL_cleanse(plain, src.len);
@@ -341,8 +338,8 @@ aead(struct ipm_session *s, bool encrypt, const uint8_t *nonce,
 	    tag_len > 16 || nonce_len == 0 || nonce_len > 16 ||
 	    src.len > INT_MAX || aad.len > INT_MAX)
 		return IPM_ERR_BADARG;
-	if (!aead_pass(s, encrypt, nonce, nonce_len, aad, src, dst, tag,
-		tag_len, &ok))
+	if (!aead_pass(
+		s, encrypt, nonce, nonce_len, aad, src, dst, tag, tag_len, &ok))
 		return IPM_ERR_PROVIDER;
 	if (ok)
 		return IPM_OK;
@@ -395,17 +392,15 @@ keyed_hash(struct ipm_session *s, const struct ipm_span *parts, size_t n_parts,
 		size_t len = key_fill(s->auth_key_len,
 		    s->auth->prim == IPM_PRIM_KEYED_SHA1, fill);
 
-		if (EVP_DigestUpdate(s->md_ctx, s->auth_key,
-			s->auth_key_len) != 1 ||
+		if (EVP_DigestUpdate(s->md_ctx, s->auth_key, s->auth_key_len) !=
+			1 ||
 		    EVP_DigestUpdate(s->md_ctx, fill, len) != 1)
 			return false;
 	}
 	for (size_t i = 0; i < n_parts; i++)
-		if (EVP_DigestUpdate(s->md_ctx, parts[i].p, parts[i].len) !=
-		    1)
+		if (EVP_DigestUpdate(s->md_ctx, parts[i].p, parts[i].len) != 1)
 			return false;
-	return EVP_DigestUpdate(s->md_ctx, s->auth_key, s->auth_key_len) ==
-	    1 &&
+	return EVP_DigestUpdate(s->md_ctx, s->auth_key, s->auth_key_len) == 1 &&
 	    EVP_DigestFinal_ex(s->md_ctx, out, &n) == 1;
 }
 
@@ -413,8 +408,8 @@ static bool
 gmac(struct ipm_session *s, const uint8_t *nonce, size_t nonce_len,
     const struct ipm_span *parts, size_t n_parts, uint8_t *out)
 {
-	EVP_CIPHER_CTX *ctx = keyed(s, true,
-	    ipm_span(s->auth_key, s->auth_key_len), nonce_len, 16);
+	EVP_CIPHER_CTX *ctx = keyed(
+	    s, true, ipm_span(s->auth_key, s->auth_key_len), nonce_len, 16);
 	int n;
 
 	if (ctx == NULL ||
@@ -422,8 +417,8 @@ gmac(struct ipm_session *s, const uint8_t *nonce, size_t nonce_len,
 		return false;
 	for (size_t i = 0; i < n_parts; i++)
 		if (parts[i].len != 0 &&
-		    EVP_CipherUpdate(ctx, NULL, &n, parts[i].p,
-			(int)parts[i].len) != 1)
+		    EVP_CipherUpdate(
+			ctx, NULL, &n, parts[i].p, (int)parts[i].len) != 1)
 			return false;
 	return EVP_CipherFinal_ex(ctx, out, &n) == 1 &&
 	    EVP_CIPHER_CTX_ctrl(ctx, EVP_CTRL_AEAD_GET_TAG, 16, out) == 1;
@@ -444,9 +439,9 @@ mac(struct ipm_session *s, const uint8_t *nonce, size_t nonce_len,
 	if (s->auth->prim == IPM_PRIM_AES_GMAC) {
 		if (nonce == NULL || nonce_len == 0 || nonce_len > 16)
 			return IPM_ERR_BADARG;
-		return gmac(s, nonce, nonce_len, parts, n_parts, out) ?
-		    IPM_OK :
-		    IPM_ERR_PROVIDER;
+		return gmac(s, nonce, nonce_len, parts, n_parts, out)
+		    ? IPM_OK
+		    : IPM_ERR_PROVIDER;
 	}
 	if (s->xcbc_ctx != NULL) {
 		ipm_xcbc_begin(&s->xcbc);
@@ -456,24 +451,23 @@ mac(struct ipm_session *s, const uint8_t *nonce, size_t nonce_len,
 		return IPM_OK;
 	}
 	if (s->md != NULL)
-		return keyed_hash(s, parts, n_parts, out) ? IPM_OK :
-							    IPM_ERR_PROVIDER;
+		return keyed_hash(s, parts, n_parts, out) ? IPM_OK
+							  : IPM_ERR_PROVIDER;
 	if (EVP_MAC_init(s->mac, NULL, 0, NULL) != 1)
 		return IPM_ERR_PROVIDER;
 	for (size_t i = 0; i < n_parts; i++)
 		if (EVP_MAC_update(s->mac, parts[i].p, parts[i].len) != 1)
 			return IPM_ERR_PROVIDER;
-	return EVP_MAC_final(s->mac, out, &n, s->auth->mac_len) == 1 ?
-	    IPM_OK :
-	    IPM_ERR_PROVIDER;
+	return EVP_MAC_final(s->mac, out, &n, s->auth->mac_len) == 1
+	    ? IPM_OK
+	    : IPM_ERR_PROVIDER;
 }
 
 /* --- sessions ------------------------------------------------------------ */
 
 /* A MAC context keyed once; param names its hash or cipher. */
 static EVP_MAC_CTX *
-mac_ctx(EVP_MAC *m, const char *param, const char *value,
-    struct ipm_span key)
+mac_ctx(EVP_MAC *m, const char *param, const char *value, struct ipm_span key)
 {
 	static const uint8_t nothing[1];
 	EVP_MAC_CTX *ctx = EVP_MAC_CTX_new(m);
@@ -486,8 +480,8 @@ mac_ctx(EVP_MAC *m, const char *param, const char *value,
 	name[sizeof name - 1] = '\0';
 	params[0] = OSSL_PARAM_construct_utf8_string(param, name, 0);
 	params[1] = OSSL_PARAM_construct_end();
-	if (EVP_MAC_init(ctx, key.len == 0 ? nothing : key.p, key.len,
-		params) != 1) {
+	if (EVP_MAC_init(
+		ctx, key.len == 0 ? nothing : key.p, key.len, params) != 1) {
 		EVP_MAC_CTX_free(ctx);
 		return NULL;
 	}
@@ -502,8 +496,8 @@ open_cmac(struct ipm_session *s, struct ipm_span key)
 
 	if (key.len != 16 && key.len != 24 && key.len != 32)
 		return IPM_ERR_BADARG;
-	s->mac = mac_ctx(s->c->cmac, OSSL_MAC_PARAM_CIPHER,
-	    by_len[key.len / 8 - 2], key);
+	s->mac = mac_ctx(
+	    s->c->cmac, OSSL_MAC_PARAM_CIPHER, by_len[key.len / 8 - 2], key);
 	return s->mac == NULL ? IPM_ERR_PROVIDER : IPM_OK;
 }
 
@@ -598,8 +592,8 @@ open_auth(struct ipm_session *s, struct ipm_span key)
 	if (i == N_DIGESTS)
 		return IPM_ERR_UNSUPPORTED;
 	if (digests[i].hmac) {
-		s->mac = mac_ctx(s->c->hmac, OSSL_MAC_PARAM_DIGEST,
-		    digests[i].name, key);
+		s->mac = mac_ctx(
+		    s->c->hmac, OSSL_MAC_PARAM_DIGEST, digests[i].name, key);
 		return s->mac == NULL ? IPM_ERR_PROVIDER : IPM_OK;
 	}
 	s->md = s->c->digest[i];
@@ -705,8 +699,7 @@ ipm_libcrypto_open(struct ipm_provider *p)
 	}
 	c->legacy = OSSL_PROVIDER_load(c->lib, "legacy");
 	for (size_t i = 0; i < N_CIPHERS; i++)
-		c->cipher[i] =
-		    EVP_CIPHER_fetch(c->lib, ciphers[i].name, NULL);
+		c->cipher[i] = EVP_CIPHER_fetch(c->lib, ciphers[i].name, NULL);
 	for (size_t i = 0; i < N_DIGESTS; i++)
 		c->digest[i] = EVP_MD_fetch(c->lib, digests[i].name, NULL);
 	c->ecb = EVP_CIPHER_fetch(c->lib, "AES-128-ECB", NULL);

@@ -13,11 +13,11 @@
 typedef void ipm_block_fn(void *ctx, const uint8_t in[16], uint8_t out[16]);
 
 struct ipm_xcbc {
-	ipm_block_fn *encrypt;	/* keyed with K1 */
+	ipm_block_fn *encrypt; /* keyed with K1 */
 	void *ctx;
 	uint8_t k2[16], k3[16];
-	uint8_t e[16];		/* the chaining value */
-	uint8_t buf[16];	/* octets not yet taken in */
+	uint8_t e[16];   /* the chaining value */
+	uint8_t buf[16]; /* octets not yet taken in */
 	size_t n;
 };
 

@@ -35,8 +35,7 @@ compress_one(const struct ipm_compressor *c, struct ipm_span src, uint8_t *dst,
 		*len -= z->avail_out;
 		return IPM_OK;
 	}
-	return r == Z_OK || r == Z_BUF_ERROR ? IPM_ERR_NOBUF :
-					       IPM_ERR_PROVIDER;
+	return r == Z_OK || r == Z_BUF_ERROR ? IPM_ERR_NOBUF : IPM_ERR_PROVIDER;
 }
 
 static enum ipm_err
@@ -92,8 +91,7 @@ ipm_zlib_open(struct ipm_compressor *c)
 		free(s);
 		return IPM_ERR_NOMEM;
 	}
-	*c = (struct ipm_compressor){ "zlib", s, compress_one,
-		decompress_one };
+	*c = (struct ipm_compressor){ "zlib", s, compress_one, decompress_one };
 	return IPM_OK;
 }
 

@@ -103,8 +103,8 @@ compute(const struct ipm_ah_sa *sa, struct ipm_span hdr, const uint8_t *ah,
 	parts[n++] = hdr;
 	parts[n++] = ipm_span(ah, lead);
 	parts[n++] = ipm_span(zero, icv_len(sa));
-	parts[n++] = ipm_span(ah + lead + icv_len(sa),
-	    ahlen - lead - icv_len(sa));
+	parts[n++] =
+	    ipm_span(ah + lead + icv_len(sa), ahlen - lead - icv_len(sa));
 	parts[n++] = payload;
 	if (sa->esn) {
 		ipm_store32(hi, (uint32_t)(seq >> 32));
@@ -175,9 +175,9 @@ ipm_ah_open(const struct ipm_ah_sa *sa, const struct ipm_profile *pf,
 enum ipm_reason
 ipm_ah_seal(const struct ipm_ah_sa *sa, const struct ipm_profile *pf,
     const struct ipm_ah_knobs *knobs, const struct ipm_ah_choices *c,
-    struct ipm_span hdr, uint8_t version, size_t proto_off,
-    uint8_t next_header, struct ipm_span payload, bool outbound,
-    uint8_t *out, size_t cap, size_t *len)
+    struct ipm_span hdr, uint8_t version, size_t proto_off, uint8_t next_header,
+    struct ipm_span payload, bool outbound, uint8_t *out, size_t cap,
+    size_t *len)
 {
 	size_t ahlen = bare_len(sa) + c->fill_len;
 	size_t total = hdr.len + ahlen + payload.len;
@@ -193,8 +193,8 @@ ipm_ah_seal(const struct ipm_ah_sa *sa, const struct ipm_profile *pf,
 	ah = out + hdr.len;
 	memcpy(out, hdr.p, hdr.len);
 	memcpy(ah + ahlen, payload.p, payload.len);
-	if (!ipm_ip_rewrite(out, version, hdr.len, total, proto_off,
-		IPM_PROTO_AH))
+	if (!ipm_ip_rewrite(
+		out, version, hdr.len, total, proto_off, IPM_PROTO_AH))
 		return IPM_R_TOO_BIG;
 	ah[0] = next_header;
 	ah[1] = (uint8_t)(sa->old ? (ahlen - 8) / 4 : ahlen / 4 - 2);
@@ -218,10 +218,10 @@ ipm_ah_seal(const struct ipm_ah_sa *sa, const struct ipm_profile *pf,
 	}
 	r = ipm_ah_massage(out, hdr.len, version, pf, knobs,
 	    ipm_alg_is_keyed_hash(sa->auth), outbound);
-	err = r != IPM_R_OK ? IPM_OK :
-			      compute(sa, ipm_span(out, hdr.len), ah, ahlen,
-				  ipm_span(ah + ahlen, payload.len), c->seq,
-				  mac);
+	err = r != IPM_R_OK
+	    ? IPM_OK
+	    : compute(sa, ipm_span(out, hdr.len), ah, ahlen,
+		  ipm_span(ah + ahlen, payload.len), c->seq, mac);
 	memcpy(out, hdr.len <= sizeof saved ? saved : out + total, hdr.len);
 	if (r != IPM_R_OK)
 		return r;

@@ -10,8 +10,8 @@
  * For AES-GMAC (RFC 4543 5) the IV leads the ICV field.
  */
 
-#include "ipm_esp.h"
 #include "../wire/ipm_ip.h"
+#include "ipm_esp.h"
 
 struct ipm_ah_sa {
 	uint32_t spi;
@@ -19,30 +19,30 @@ struct ipm_ah_sa {
 	uint8_t salt[IPM_SALT_MAX];
 	bool esn;
 	bool old;
-	bool align4;		/* Linux SA flag: IPv4 AH filled to 4, not 8 */
+	bool align4; /* Linux SA flag: IPv4 AH filled to 4, not 8 */
 	const struct ipm_provider *provider;
 	struct ipm_session *session;
 };
 
 /* The two sysctls that change the ICV; see ipm_ah_knobs_default. */
 struct ipm_ah_knobs {
-	bool cleartos;		/* net.inet.ipsec.ah_cleartos */
-	uint16_t offsetmask;	/* net.inet.ipsec.ah_offsetmask, host order:
+	bool cleartos;       /* net.inet.ipsec.ah_cleartos */
+	uint16_t offsetmask; /* net.inet.ipsec.ah_offsetmask, host order:
 				   flags and offset are ANDed with it */
 };
 
 struct ipm_ah_choices {
 	uint64_t seq;
-	uint16_t reserved;	/* 0 from a correct sender */
-	uint8_t iv[16];		/* auth->iv_len octets (GMAC) */
-	uint8_t fill_len;	/* octets behind the ICV */
+	uint16_t reserved; /* 0 from a correct sender */
+	uint8_t iv[16];    /* auth->iv_len octets (GMAC) */
+	uint8_t fill_len;  /* octets behind the ICV */
 	uint8_t fill[8];
 };
 
 struct ipm_ah_opened {
 	struct ipm_ah_choices choices;
 	uint8_t next_header;
-	size_t ahlen;		/* octets of the AH header */
+	size_t ahlen;            /* octets of the AH header */
 	struct ipm_span payload; /* in the packet, behind AH */
 	bool icv_ok;
 	size_t icv_len;
@@ -51,11 +51,11 @@ struct ipm_ah_opened {
 };
 
 /* Octets of the AH header in a packet of this IP version with this padding. */
-size_t ipm_ah_len(const struct ipm_ah_sa *sa, uint8_t ip_version,
-    size_t fill_to);
+size_t ipm_ah_len(
+    const struct ipm_ah_sa *sa, uint8_t ip_version, size_t fill_to);
 
-enum ipm_reason ipm_ah_peek(const struct ipm_ah_sa *sa, struct ipm_span ah,
-    uint32_t *seq_lo);
+enum ipm_reason ipm_ah_peek(
+    const struct ipm_ah_sa *sa, struct ipm_span ah, uint32_t *seq_lo);
 
 /*
  * Opens the AH at ip->hlen.

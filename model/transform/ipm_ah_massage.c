@@ -7,7 +7,11 @@
 
 #include <string.h>
 
-enum option_class { COVERED, SOURCE_ROUTE, ZEROED };
+enum option_class {
+	COVERED,
+	SOURCE_ROUTE,
+	ZEROED
+};
 
 /*
  * [AH-A1-01] RFC 4302 appendix A1, and FreeBSD's list, which agrees.  Any
@@ -17,15 +21,15 @@ static const struct {
 	uint8_t type;
 	enum option_class class;
 } options4[] = {
-	{ 0x82, COVERED },	/* security */
-	{ 0x85, COVERED },	/* extended security */
-	{ 0x86, COVERED },	/* commercial security */
-	{ 0x94, COVERED },	/* router alert */
-	{ 0x95, COVERED },	/* sender-directed multi-destination */
+	{ 0x82, COVERED },      /* security */
+	{ 0x85, COVERED },      /* extended security */
+	{ 0x86, COVERED },      /* commercial security */
+	{ 0x94, COVERED },      /* router alert */
+	{ 0x95, COVERED },      /* sender-directed multi-destination */
 	{ 0x83, SOURCE_ROUTE }, /* loose */
 	{ 0x89, SOURCE_ROUTE }, /* strict */
-	{ 0x07, ZEROED },	/* record route */
-	{ 0x44, ZEROED },	/* time stamp */
+	{ 0x07, ZEROED },       /* record route */
+	{ 0x44, ZEROED },       /* time stamp */
 };
 
 /* What an option that is in no row counts as. */
@@ -100,8 +104,8 @@ massage4(uint8_t *hdr, size_t hlen, uint32_t rules,
 		break;
 	}
 	ipm_store16(hdr + 6, frag);
-	hdr[8] = 0;			/* [AH-3.3.3.1.1.1-11] TTL */
-	ipm_store16(hdr + 10, 0);	/* [AH-3.3.3.1.1.1-12] checksum */
+	hdr[8] = 0;               /* [AH-3.3.3.1.1.1-11] TTL */
+	ipm_store16(hdr + 10, 0); /* [AH-3.3.3.1.1.1-12] checksum */
 	return massage_options(hdr, hlen, rules, outbound);
 }
 
@@ -176,8 +180,7 @@ massage6(uint8_t *hdr, size_t hlen, uint32_t rules,
 		switch (nh) {
 		case IPM_PROTO_HOPOPTS:
 		case IPM_PROTO_DSTOPTS: {
-			enum ipm_reason r = massage_tlvs(hdr + off, len,
-			    whole);
+			enum ipm_reason r = massage_tlvs(hdr + off, len, whole);
 
 			if (r != IPM_R_OK)
 				return r;
@@ -205,7 +208,7 @@ ipm_ah_massage(uint8_t *hdr, size_t hlen, uint8_t version,
 {
 	uint32_t rules = ipm_sw(pf, IPM_SW_AH_RULES);
 
-	return version == 4 ?
-	    massage4(hdr, hlen, rules, knobs, keyed_hash, outbound) :
-	    massage6(hdr, hlen, rules, pf, outbound);
+	return version == 4
+	    ? massage4(hdr, hlen, rules, knobs, keyed_hash, outbound)
+	    : massage6(hdr, hlen, rules, pf, outbound);
 }

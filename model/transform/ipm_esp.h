@@ -17,17 +17,21 @@
 #include "../ipm_trace.h"
 
 #define IPM_ESP_PAD_MAX 255U
-#define IPM_ICV_MAX	64U
-#define IPM_SALT_MAX	4U
+#define IPM_ICV_MAX     64U
+#define IPM_SALT_MAX    4U
 
 /* How a sender fills the padding (FreeBSD SA flags PSEQ, PRAND, PZERO). */
-enum ipm_pad_fill { IPM_PAD_SEQ, IPM_PAD_RANDOM, IPM_PAD_ZERO };
+enum ipm_pad_fill {
+	IPM_PAD_SEQ,
+	IPM_PAD_RANDOM,
+	IPM_PAD_ZERO
+};
 
 /* What ESP needs of an SA.  Nothing is owned. */
 struct ipm_esp_sa {
 	uint32_t spi;
-	const struct ipm_alg *enc;	/* CIPHER or AEAD row; never NULL */
-	const struct ipm_alg *auth;	/* AUTH row, or NULL */
+	const struct ipm_alg *enc;  /* CIPHER or AEAD row; never NULL */
+	const struct ipm_alg *auth; /* AUTH row, or NULL */
 	uint8_t salt[IPM_SALT_MAX];
 	bool esn;
 	bool old;
@@ -43,9 +47,9 @@ bool ipm_esp_has_integrity(const struct ipm_esp_sa *sa);
 
 /* A sender's free choices. */
 struct ipm_esp_choices {
-	uint64_t seq;		/* all 64 bits; without ESN the upper are 0 */
-	uint8_t iv[16];		/* enc->iv_len octets */
-	uint8_t pad_len;	/* octets of padding, trailer not counted */
+	uint64_t seq;    /* all 64 bits; without ESN the upper are 0 */
+	uint8_t iv[16];  /* enc->iv_len octets */
+	uint8_t pad_len; /* octets of padding, trailer not counted */
 	uint8_t pad[IPM_ESP_PAD_MAX];
 };
 
@@ -53,7 +57,7 @@ struct ipm_esp_opened {
 	struct ipm_esp_choices choices;
 	uint8_t next_header;
 	struct ipm_span payload; /* in `out`; TFC padding still behind it */
-	bool icv_ok;		/* the ICV held (or there is none): the caller
+	bool icv_ok;             /* the ICV held (or there is none): the caller
 				   may move the window, even if a later check
 				   of the trailer refused the packet */
 	size_t icv_len;
@@ -67,8 +71,8 @@ struct ipm_esp_opened {
  * Returns IPM_R_OK, or IPM_R_BAD_LENGTH when esp is shorter than the header,
  * IV, smallest trailer and ICV of the SA.
  */
-enum ipm_reason ipm_esp_peek(const struct ipm_esp_sa *sa,
-    struct ipm_span esp, uint32_t *seq_lo);
+enum ipm_reason ipm_esp_peek(
+    const struct ipm_esp_sa *sa, struct ipm_span esp, uint32_t *seq_lo);
 
 /*
  * Opens one ESP packet.
@@ -106,8 +110,8 @@ enum ipm_reason ipm_esp_open(const struct ipm_esp_sa *sa,
  *
  * Source: RFC 4303 2.4; FreeBSD sys/netipsec/xform_esp.c esp_output.
  */
-uint8_t ipm_esp_pad_min(const struct ipm_esp_sa *sa,
-    const struct ipm_profile *pf, size_t len);
+uint8_t ipm_esp_pad_min(
+    const struct ipm_esp_sa *sa, const struct ipm_profile *pf, size_t len);
 
 /* Fills choices->pad by sa->pad_fill; random pads come from the tape.
  * False when the tape is too short. */

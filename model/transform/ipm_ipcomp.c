@@ -37,10 +37,9 @@ inflate_reason(enum ipm_err err)
 }
 
 enum ipm_reason
-ipm_ipcomp_open(const struct ipm_compressor *comp,
-    const struct ipm_profile *pf, struct ipm_span ipcomp, size_t limit,
-    uint8_t *out, size_t cap, struct ipm_trace *trace,
-    struct ipm_ipcomp_opened *o)
+ipm_ipcomp_open(const struct ipm_compressor *comp, const struct ipm_profile *pf,
+    struct ipm_span ipcomp, size_t limit, uint8_t *out, size_t cap,
+    struct ipm_trace *trace, struct ipm_ipcomp_opened *o)
 {
 	size_t len = limit < cap ? limit : cap;
 	enum ipm_reason r;

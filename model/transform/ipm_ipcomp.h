@@ -14,10 +14,10 @@
 
 struct ipm_ipcomp_opened {
 	uint8_t next_header;
-	uint8_t flags;		/* 0 from a correct sender */
+	uint8_t flags; /* 0 from a correct sender */
 	uint16_t cpi;
 	struct ipm_span compressed; /* in the packet */
-	struct ipm_span payload; /* in out */
+	struct ipm_span payload;    /* in out */
 };
 
 /* CPI (host order) of an IPcomp header, or false when shorter than 4. */
@@ -42,9 +42,9 @@ enum ipm_reason ipm_ipcomp_open(const struct ipm_compressor *comp,
 
 /* What a sender does with a payload. */
 enum ipm_ipcomp_made {
-	IPM_IPCOMP_SENT,	/* out holds header and stream */
-	IPM_IPCOMP_SMALL,	/* below the threshold: sent as it is */
-	IPM_IPCOMP_NO_GAIN	/* would not get smaller: sent as it is */
+	IPM_IPCOMP_SENT,   /* out holds header and stream */
+	IPM_IPCOMP_SMALL,  /* below the threshold: sent as it is */
+	IPM_IPCOMP_NO_GAIN /* would not get smaller: sent as it is */
 };
 
 /*

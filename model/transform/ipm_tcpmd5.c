@@ -81,6 +81,6 @@ ipm_tcpmd5_check(const struct ipm_provider *p, struct ipm_session *s,
 		return IPM_R_BAD_LENGTH;
 	if (ipm_tcpmd5_digest(p, s, ip, made) != IPM_OK)
 		return IPM_R_CRYPTO_FAILED;
-	return ipm_ct_equal(made, received, sizeof made) ? IPM_R_OK :
-							   IPM_R_ICV_BAD;
+	return ipm_ct_equal(made, received, sizeof made) ? IPM_R_OK
+							 : IPM_R_ICV_BAD;
 }

@@ -6,8 +6,8 @@
  * inner packet, what an entrance writes into the outer header.
  */
 
-#include "../ipm_trace.h"
 #include "../ipm_profile.h"
+#include "../ipm_trace.h"
 #include "../wire/ipm_ip.h"
 
 /*
@@ -18,25 +18,29 @@
  *
  * Source: RFC 4301 5.1.2.1; RFC 6040 4.2 figure 4; RFC 3168 9.1.
  */
-enum ipm_reason ipm_ecn_decap(uint32_t decap, bool strict,
-    uint8_t outer_tos, uint8_t inner_tos, uint8_t *new_tos);
+enum ipm_reason ipm_ecn_decap(uint32_t decap, bool strict, uint8_t outer_tos,
+    uint8_t inner_tos, uint8_t *new_tos);
 
 /* ECN at the entrance: how the outer TOS comes of the inner one. */
 enum ipm_ecn_encap {
-	IPM_ECN_ENCAP_COPY,	/* RFC 6040, RFC 4301: all bits */
-	IPM_ECN_ENCAP_CLEAR,	/* Not-ECT outside (ecn 0; Linux noecn) */
+	IPM_ECN_ENCAP_COPY,      /* RFC 6040, RFC 4301: all bits */
+	IPM_ECN_ENCAP_CLEAR,     /* Not-ECT outside (ecn 0; Linux noecn) */
 	IPM_ECN_ENCAP_CE_TO_ECT0 /* inner CE becomes ECT(0) (ecn 1; RFC 3168) */
 };
 uint8_t ipm_ecn_encap(enum ipm_ecn_encap how, uint8_t inner_tos);
 
 /* DF at the entrance; inner_df is looked at for IPv4 inner packets only. */
-enum ipm_df { IPM_DF_CLEAR, IPM_DF_SET, IPM_DF_COPY };
+enum ipm_df {
+	IPM_DF_CLEAR,
+	IPM_DF_SET,
+	IPM_DF_COPY
+};
 bool ipm_df_outer(enum ipm_df dfbit, uint8_t inner_version, bool inner_df);
 
 /* Linux SA flags that change a tunnel's exit. */
 struct ipm_decap_rules {
-	bool no_ecn;		/* leave the inner ECN field alone */
-	bool copy_dscp;		/* inner DSCP becomes the outer one */
+	bool no_ecn;    /* leave the inner ECN field alone */
+	bool copy_dscp; /* inner DSCP becomes the outer one */
 };
 
 /*
@@ -55,18 +59,18 @@ struct ipm_decap_rules {
  * Source: RFC 4301 5.1.2, 5.2; RFC 4303 3.4.4.
  */
 enum ipm_reason ipm_tunnel_exit(const struct ipm_profile *pf,
-    const struct ipm_decap_rules *rules, const struct ipm_ip *outer,
-    uint8_t nh, uint8_t *payload, size_t len, struct ipm_trace *trace,
+    const struct ipm_decap_rules *rules, const struct ipm_ip *outer, uint8_t nh,
+    uint8_t *payload, size_t len, struct ipm_trace *trace,
     struct ipm_span *inner, size_t *tfc);
 
 /* An entrance's header; the choices are the sender's. */
 struct ipm_tunnel_entrance {
 	struct ipm_addr src, dst;
-	uint8_t proto;		/* what follows: 4, 41, 50, 51, 108, 17 */
+	uint8_t proto; /* what follows: 4, 41, 50, 51, 108, 17 */
 	uint8_t tos, ttl;
-	bool df;		/* IPv4 */
-	uint16_t id;		/* IPv4 */
-	uint32_t flow;		/* IPv6 */
+	bool df;       /* IPv4 */
+	uint16_t id;   /* IPv4 */
+	uint32_t flow; /* IPv6 */
 };
 
 /*

@@ -94,8 +94,8 @@ struct ipm_reader {
 
 void ipm_rd_init(struct ipm_reader *r, struct ipm_span s);
 uint8_t ipm_rd8(struct ipm_reader *r);
-uint16_t ipm_rd16(struct ipm_reader *r);	/* big-endian */
-uint32_t ipm_rd32(struct ipm_reader *r);	/* big-endian */
+uint16_t ipm_rd16(struct ipm_reader *r); /* big-endian */
+uint32_t ipm_rd32(struct ipm_reader *r); /* big-endian */
 struct ipm_span ipm_rd_span(struct ipm_reader *r, size_t len);
 size_t ipm_rd_left(const struct ipm_reader *r);
 

@@ -30,9 +30,9 @@ options_ok(struct ipm_span opts)
 	while (off < opts.len) {
 		uint8_t type = opts.p[off];
 
-		if (type == 0)		/* end of list */
+		if (type == 0) /* end of list */
 			return true;
-		if (type == 1) {	/* no operation */
+		if (type == 1) { /* no operation */
 			off++;
 			continue;
 		}
@@ -197,8 +197,8 @@ ipm_ip_rewrite(uint8_t *hdr, uint8_t version, size_t hlen, size_t total,
 	}
 	ipm_store16(hdr + 2, (uint16_t)stated);
 	ipm_store16(hdr + 10, 0);
-	ipm_store16(hdr + 10,
-	    ipm_sum_fold(ipm_sum_add(0, ipm_span(hdr, hlen))));
+	ipm_store16(
+	    hdr + 10, ipm_sum_fold(ipm_sum_add(0, ipm_span(hdr, hlen))));
 	return true;
 }
 
@@ -209,8 +209,8 @@ ipm_ip_set_tos(uint8_t *hdr, uint8_t version, uint8_t tos)
 	uint32_t sum;
 
 	if (version == 6) {
-		ipm_store16(hdr,
-		    (uint16_t)((was & 0xf00fU) | (unsigned)tos << 4));
+		ipm_store16(
+		    hdr, (uint16_t)((was & 0xf00fU) | (unsigned)tos << 4));
 		return;
 	}
 	hdr[1] = tos;
@@ -257,15 +257,14 @@ ipm_ip4_build(uint8_t out[20], const struct ipm_ip4_fields *f)
 	out[9] = f->proto;
 	memcpy(out + 12, f->src, 4);
 	memcpy(out + 16, f->dst, 4);
-	ipm_store16(out + 10,
-	    ipm_sum_fold(ipm_sum_add(0, ipm_span(out, 20))));
+	ipm_store16(out + 10, ipm_sum_fold(ipm_sum_add(0, ipm_span(out, 20))));
 }
 
 void
 ipm_ip6_build(uint8_t out[40], const struct ipm_ip6_fields *f)
 {
-	ipm_store32(out,
-	    6U << 28 | (uint32_t)f->tclass << 20 | (f->flow & 0xfffff));
+	ipm_store32(
+	    out, 6U << 28 | (uint32_t)f->tclass << 20 | (f->flow & 0xfffff));
 	ipm_store16(out + 4, f->plen);
 	out[6] = f->nh;
 	out[7] = f->hlim;

@@ -7,8 +7,8 @@
  * where a header field lies.
  */
 
-#include "ipm_bytes.h"
 #include "../ipm_verdict.h"
+#include "ipm_bytes.h"
 
 enum ipm_proto {
 	IPM_PROTO_HOPOPTS = 0,
@@ -28,15 +28,15 @@ enum ipm_proto {
 	IPM_PROTO_MH = 135
 };
 
-#define IPM_IP4_HLEN 20U	/* without options */
-#define IPM_IP6_HLEN 40U	/* without extension headers */
-#define IPM_IP_MAX   65575U	/* longest packet without a jumbogram */
+#define IPM_IP4_HLEN 20U    /* without options */
+#define IPM_IP6_HLEN 40U    /* without extension headers */
+#define IPM_IP_MAX   65575U /* longest packet without a jumbogram */
 
 /* family is 4 or 6; an IPv4 address uses the first four octets, rest zero. */
 struct ipm_addr {
 	uint8_t family;
-	uint8_t octet[16];	/* network order */
-	uint32_t scope;		/* zone of a link-local address, else 0 */
+	uint8_t octet[16]; /* network order */
+	uint32_t scope;    /* zone of a link-local address, else 0 */
 };
 
 bool ipm_addr_equal(const struct ipm_addr *a, const struct ipm_addr *b);
@@ -49,12 +49,12 @@ ipm_addr_len(const struct ipm_addr *a)
 }
 
 struct ipm_ip {
-	struct ipm_span packet;	/* trimmed to the length the header states */
-	size_t trailer;		/* link-layer octets that were behind it */
-	uint8_t version;	/* 4 or 6 */
-	uint8_t tos;		/* IPv4 TOS, IPv6 traffic class */
-	uint8_t ttl;		/* IPv4 TTL, IPv6 hop limit */
-	uint32_t flow;		/* IPv6 flow label, else 0 */
+	struct ipm_span packet;   /* trimmed to the length the header states */
+	size_t trailer;           /* link-layer octets that were behind it */
+	uint8_t version;          /* 4 or 6 */
+	uint8_t tos;              /* IPv4 TOS, IPv6 traffic class */
+	uint8_t ttl;              /* IPv4 TTL, IPv6 hop limit */
+	uint32_t flow;            /* IPv6 flow label, else 0 */
 	struct ipm_addr src, dst; /* as in the fixed header */
 
 	/*
@@ -64,18 +64,18 @@ struct ipm_ip {
 	 * header ends the walk unless it is an atomic fragment (offset 0, no
 	 * more fragments).  AH is not walked over: it is IPsec's.
 	 */
-	size_t hlen;		/* offset of the first octet behind them */
-	uint8_t proto;		/* what stands at hlen */
-	size_t proto_off;	/* offset of the octet that names it */
+	size_t hlen;      /* offset of the first octet behind them */
+	uint8_t proto;    /* what stands at hlen */
+	size_t proto_off; /* offset of the octet that names it */
 
-	bool df;		/* IPv4 only */
-	bool fragment;		/* offset not 0, or more fragments follow */
-	bool more;		/* more fragments follow */
-	uint32_t frag_id;	/* IPv4: 16 bits */
-	uint32_t frag_off;	/* octets */
-	uint8_t frag_nh;	/* protocol of the fragmented payload */
-	size_t frag_hdr;	/* IPv6: offset of the fragment header, 0 none */
-	size_t frag_prev_off;	/* IPv6: offset of the octet naming it */
+	bool df;              /* IPv4 only */
+	bool fragment;        /* offset not 0, or more fragments follow */
+	bool more;            /* more fragments follow */
+	uint32_t frag_id;     /* IPv4: 16 bits */
+	uint32_t frag_off;    /* octets */
+	uint8_t frag_nh;      /* protocol of the fragmented payload */
+	size_t frag_hdr;      /* IPv6: offset of the fragment header, 0 none */
+	size_t frag_prev_off; /* IPv6: offset of the octet naming it */
 };
 
 /*
@@ -97,8 +97,8 @@ struct ipm_ip {
  *
  * Source: RFC 791 3.1, RFC 8200 3, 4; RFC 1122 3.2.1.2.
  */
-enum ipm_reason ipm_ip_parse(struct ipm_span octets, bool check_sum,
-    struct ipm_ip *ip);
+enum ipm_reason ipm_ip_parse(
+    struct ipm_span octets, bool check_sum, struct ipm_ip *ip);
 
 /*
  * Rewrites a copied header for another payload: total or payload length, the
@@ -141,7 +141,7 @@ void ipm_ip4_build(uint8_t out[20], const struct ipm_ip4_fields *f);
 /* Writes the 40 octets of an IPv6 header. */
 struct ipm_ip6_fields {
 	uint8_t tclass, hlim, nh;
-	uint32_t flow;		/* 20 bits */
+	uint32_t flow; /* 20 bits */
 	uint16_t plen;
 	uint8_t src[16], dst[16];
 };

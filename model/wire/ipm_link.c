@@ -1,8 +1,7 @@
 #include "ipm_link.h"
 
 /* One reader per shape of link header: answers with *ip or a reason. */
-typedef enum ipm_reason link_reader(struct ipm_span frame,
-    struct ipm_span *ip);
+typedef enum ipm_reason link_reader(struct ipm_span frame, struct ipm_span *ip);
 
 static enum ipm_reason
 rest(struct ipm_span frame, size_t off, struct ipm_span *ip)
@@ -49,8 +48,8 @@ read_ppp(struct ipm_span frame, struct ipm_span *ip)
 
 /* What an EtherType at type_off says, its payload at off. */
 static enum ipm_reason
-ethertype(struct ipm_span frame, size_t type_off, size_t off,
-    struct ipm_span *ip)
+ethertype(
+    struct ipm_span frame, size_t type_off, size_t off, struct ipm_span *ip)
 {
 	uint16_t type;
 
@@ -152,22 +151,22 @@ const struct ipm_linktype ipm_linktypes[] = {
 const size_t ipm_n_linktypes = sizeof ipm_linktypes / sizeof ipm_linktypes[0];
 
 /* In step with ipm_linktypes. */
-static link_reader *const readers[sizeof ipm_linktypes /
-    sizeof ipm_linktypes[0]] = {
-	read_null,
-	read_ethernet,
-	read_ppp,
-	read_raw,
-	read_raw,
-	read_ppp,
-	read_raw,
-	read_null,
-	read_enc,
-	read_sll,
-	read_raw,
-	read_raw,
-	read_sll2,
-};
+static link_reader
+    *const readers[sizeof ipm_linktypes / sizeof ipm_linktypes[0]] = {
+	    read_null,
+	    read_ethernet,
+	    read_ppp,
+	    read_raw,
+	    read_raw,
+	    read_ppp,
+	    read_raw,
+	    read_null,
+	    read_enc,
+	    read_sll,
+	    read_raw,
+	    read_raw,
+	    read_sll2,
+    };
 
 static link_reader *
 reader_of(int linktype)

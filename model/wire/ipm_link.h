@@ -6,12 +6,12 @@
  * numbers (LINKTYPE_*), as a capture file carries them.
  */
 
-#include "ipm_bytes.h"
 #include "../ipm_verdict.h"
+#include "ipm_bytes.h"
 
 /* One row per link type this model reads. */
 struct ipm_linktype {
-	int number;		/* LINKTYPE_ */
+	int number; /* LINKTYPE_ */
 	const char *name;
 };
 extern const struct ipm_linktype ipm_linktypes[];
@@ -32,7 +32,7 @@ bool ipm_link_known(int linktype);
  * something else (ARP); IPM_R_LINK_BAD for one that is too short for its own
  * header.
  */
-enum ipm_reason ipm_link_parse(int linktype, struct ipm_span frame,
-    struct ipm_span *ip);
+enum ipm_reason ipm_link_parse(
+    int linktype, struct ipm_span frame, struct ipm_span *ip);
 
 #endif

@@ -14,8 +14,8 @@ struct ipm_upper {
 	uint8_t proto;
 	bool has_ports;
 	uint16_t sport, dport;
-	size_t off;		/* of the upper header in the packet */
-	size_t hlen;		/* of the upper header itself, 0 unknown */
+	size_t off;  /* of the upper header in the packet */
+	size_t hlen; /* of the upper header itself, 0 unknown */
 };
 
 void ipm_upper_parse(const struct ipm_ip *ip, struct ipm_upper *u);
@@ -35,12 +35,12 @@ enum ipm_reason ipm_udp_parse(const struct ipm_ip *ip, struct ipm_udp *udp);
  * Checksum of an upper-layer segment with the pseudo header of `ip`:
  * 0 when the segment's own checksum field holds the right value.
  */
-uint16_t ipm_upper_sum(const struct ipm_ip *ip, uint8_t proto,
-    struct ipm_span segment);
+uint16_t ipm_upper_sum(
+    const struct ipm_ip *ip, uint8_t proto, struct ipm_span segment);
 
 /* A TCP segment at ip->hlen; options is the octets behind the fixed 20. */
 struct ipm_tcp {
-	struct ipm_span header;		/* data offset * 4 octets */
+	struct ipm_span header; /* data offset * 4 octets */
 	struct ipm_span options;
 	struct ipm_span data;
 };

@@ -25,8 +25,8 @@ start(void)
 {
 	struct hx_err err;
 
-	if (!hx_config_load(SOURCE_DIR "/tests/fuzz/packet.setkey", &config,
-		&err)) {
+	if (!hx_config_load(
+		SOURCE_DIR "/tests/fuzz/packet.setkey", &config, &err)) {
 		(void)fprintf(stderr, "%s\n", err.text);
 		abort();
 	}
@@ -50,8 +50,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		return 0;
 	linktype = ipm_linktypes[data[0] % ipm_n_linktypes].number;
 	hx_engine_reset(&engine);
-	ipm_profile_init(&engine.profile,
-	    (enum ipm_profile_id)(data[1] % IPM_N_PROFILES));
+	ipm_profile_init(
+	    &engine.profile, (enum ipm_profile_id)(data[1] % IPM_N_PROFILES));
 	engine.opts.explain = true;
 	for (size_t i = 0; i < config.n; i++)
 		if (hx_engine_add_sa(&engine, &config.sas[i].cfg) != IPM_OK)
