@@ -434,9 +434,8 @@ open_udp(struct view *v)
 	r = ipm_udp_parse(&v->ip, &udp);
 	on_port = encap_port(v, udp.dport);
 	if (r != IPM_R_OK)
-		return on_port && !passes_through(v) ?
-		    finish(v, IPM_R_UDP_BAD) :
-		    LEAVE;
+		return on_port && !passes_through(v) ? finish(v, IPM_R_UDP_BAD)
+						     : LEAVE;
 	kind = ipm_udpencap_classify(v->pf, udp.payload);
 	if (kind == IPM_UDPENCAP_ESP)
 		dsa = ipm_derived_find(v->d, &v->s->arena, &v->ip.dst,

@@ -43,8 +43,8 @@ find_packet(struct subject *s, const char *path)
 	while (!found && hx_pcap_next(in, &f, &err) > 0) {
 		struct ipm_span ip;
 
-		cr_assert_eq(ipm_link_parse(f.linktype, f.octets, &ip),
-		    IPM_R_OK);
+		cr_assert_eq(
+		    ipm_link_parse(f.linktype, f.octets, &ip), IPM_R_OK);
 		hx_engine_observe(&s->engine, f.sec, 0, ip, f.number, &s->o);
 		if (ipm_reasons[s->o.reason].verdict != IPM_V_ACCEPT ||
 		    !is_ipsec(&s->o) || s->o.packet.p != ip.p)
@@ -52,8 +52,8 @@ find_packet(struct subject *s, const char *path)
 		s->len = s->o.packet.len;
 		memcpy(s->packet, ip.p, s->len);
 		s->outer = s->o.layer[0].kind;
-		cr_assert_eq(ipm_ip_parse(ipm_span(s->packet, s->len), true,
-				 &s->ip),
+		cr_assert_eq(
+		    ipm_ip_parse(ipm_span(s->packet, s->len), true, &s->ip),
 		    IPM_R_OK);
 		found = true;
 	}
@@ -66,8 +66,8 @@ add_sas(struct subject *s, const struct hx_config *cfg)
 {
 	hx_engine_reset(&s->engine);
 	for (size_t i = 0; i < cfg->n; i++)
-		cr_assert_eq(hx_engine_add_sa(&s->engine, &cfg->sas[i].cfg),
-		    IPM_OK);
+		cr_assert_eq(
+		    hx_engine_add_sa(&s->engine, &cfg->sas[i].cfg), IPM_OK);
 }
 
 static enum ipm_verdict
@@ -135,14 +135,13 @@ truncate_everywhere(struct subject *s, const char *name)
 		    "%s: cut to %zu: %s", name, len,
 		    ipm_reasons[s->o.reason].name);
 		if (len < s->ip.hlen ||
-		    !ipm_ip_rewrite(copy, s->ip.version, s->ip.hlen, len,
-			SIZE_MAX, 0))
+		    !ipm_ip_rewrite(
+			copy, s->ip.version, s->ip.hlen, len, SIZE_MAX, 0))
 			continue;
 		v = offer(s, copy, len);
 		/* A short UDP payload is IKE's, a bare header nobody's. */
 		cr_expect(v == IPM_V_DROP ||
-			(s->outer == IPM_L_UDP_ENCAP &&
-			    len < s->ip.hlen + 12),
+			(s->outer == IPM_L_UDP_ENCAP && len < s->ip.hlen + 12),
 		    "%s: cut to %zu, length mended: %s", name, len,
 		    ipm_reasons[s->o.reason].name);
 	}
@@ -196,8 +195,8 @@ Test(observe, every_flip_and_every_cut_of_a_real_packet_is_refused)
 		if (dot == NULL || strstr(e->d_name, "noauth") != NULL)
 			continue;
 		(void)snprintf(stem, sizeof stem,
-		    SOURCE_DIR "/vectors/captures/%.*s",
-		    (int)(dot - e->d_name), e->d_name);
+		    SOURCE_DIR "/vectors/captures/%.*s", (int)(dot - e->d_name),
+		    e->d_name);
 		captures += try_capture(stem) > 0;
 	}
 	(void)closedir(d);
@@ -228,13 +227,13 @@ Test(observe, a_copy_of_the_state_gives_the_same_verdicts)
 	while (hx_pcap_next(in, &f, &err) > 0) {
 		struct ipm_span ip;
 
-		cr_assert_eq(ipm_link_parse(f.linktype, f.octets, &ip),
-		    IPM_R_OK);
+		cr_assert_eq(
+		    ipm_link_parse(f.linktype, f.octets, &ip), IPM_R_OK);
 		/* Before each frame the copy is made anew. */
 		ipm_derived_free(&b->engine.derived);
 		ipm_state_free(&b->engine.state, &b->engine.alloc);
-		cr_assert_eq(ipm_state_clone(&b->engine.state,
-				 &a->engine.state, &b->engine.alloc),
+		cr_assert_eq(ipm_state_clone(&b->engine.state, &a->engine.state,
+				 &b->engine.alloc),
 		    IPM_OK);
 		cr_assert_eq(ipm_derived_sync(&b->engine.derived,
 				 &b->engine.state.sad, &b->engine.state.arena),

@@ -122,8 +122,7 @@ Test(replay, rfc4303_3_4_3_window_edges)
 		cr_expect_eq(ipm_replay_check(r, &p, n - sizes[i]),
 		    IPM_R_LEFT_OF_WINDOW, "size %u", sizes[i]);
 		if (sizes[i] > 1)
-			cr_expect_eq(
-			    ipm_replay_check(r, &p, n - sizes[i] + 1),
+			cr_expect_eq(ipm_replay_check(r, &p, n - sizes[i] + 1),
 			    IPM_R_OK, "size %u", sizes[i]);
 		cr_expect_eq(ipm_replay_check(r, &p, n), IPM_R_REPLAYED);
 		free(r);
@@ -182,8 +181,8 @@ Test(replay, rfc4303_a2_2_infers_the_high_half)
 		{ 0x100, 0xf0, 0xf0 },
 		{ 0x100, 0xc1, 0xc1 },
 		{ 0x100, 0xc0, 0x1000000c0 }, /* left of it: the next 2^32 */
-		{ 63, 0, 0 + 0x0 },	      /* Tl = W-1: case A, Bl = 0 */
-		{ 62, 0xffffffff, 0 },	      /* case B with Th = 0 */
+		{ 63, 0, 0 + 0x0 },           /* Tl = W-1: case A, Bl = 0 */
+		{ 62, 0xffffffff, 0 },        /* case B with Th = 0 */
 		{ 62, 61, 61 },
 		{ 62, 1000, 1000 },
 		{ 0, 0xffffffff, 0 },
@@ -250,24 +249,23 @@ Test(replay, rfc4303_a3_two_readings_of_consecutive)
 		struct ipm_replay *r = new_window(64, true, 100);
 
 		cr_assert_eq(ipm_replay_failed(r, &p), 0, "off by default");
-		cr_assert(
-		    ipm_profile_set(&p, "esn-resync", rows[i].reading));
+		cr_assert(ipm_profile_set(&p, "esn-resync", rows[i].reading));
 		cr_assert(ipm_profile_set(&p, "esn-resync-after", "3"));
 		cr_assert(ipm_profile_set(&p, "esn-resync-tries", "5"));
 		r->failures = 0;
 		cr_expect_eq(ipm_replay_failed(r, &p), 0);
 		cr_expect_eq(ipm_replay_failed(r, &p), 0);
 		ipm_replay_other(r, &p);
-		cr_expect_eq(ipm_replay_failed(r, &p),
-		    rows[i].survives ? 5 : 0, "%s", rows[i].reading);
+		cr_expect_eq(ipm_replay_failed(r, &p), rows[i].survives ? 5 : 0,
+		    "%s", rows[i].reading);
 		/* A valid packet ends the run in both readings. */
 		cr_expect_eq(offer(r, &p, 101), IPM_R_OK);
 		cr_expect_eq(r->failures, 0);
 		/* The number that held becomes the top, and is taken. */
 		ipm_replay_resync(r, 0x300000007);
 		cr_expect_eq(r->top, 0x300000007);
-		cr_expect_eq(ipm_replay_check(r, &p, 0x300000007),
-		    IPM_R_REPLAYED);
+		cr_expect_eq(
+		    ipm_replay_check(r, &p, 0x300000007), IPM_R_REPLAYED);
 		cr_expect_eq(ipm_replay_check(r, &p, 0x300000006), IPM_R_OK);
 		free(r);
 	}
@@ -304,8 +302,7 @@ walk_capture(const char *path)
 
 	cr_assert_not_null(root, "%s", path);
 	init = json_object_get(root, "initial_seq");
-	last = (uint64_t)json_integer_value(json_object_get(init, "hi"))
-		<< 32 |
+	last = (uint64_t)json_integer_value(json_object_get(init, "hi")) << 32 |
 	    (uint64_t)json_integer_value(json_object_get(init, "lo"));
 	esn = json_is_true(json_object_get(root, "esn"));
 	r = new_window((uint32_t)json_integer_value(
@@ -488,9 +485,9 @@ pick(uint64_t *rng, const struct twin *t)
 		return t->top + far % (3 * (uint64_t)t->size + 3);
 	default:
 		/* Now and then near the end of the low half, or anywhere. */
-		return (r >> 40) % 4 != 0 ? t->top + far % 97 :
-		    t->esn		  ? t->top + (far & 0x1ffffffff) :
-					    (uint32_t)far;
+		return (r >> 40) % 4 != 0 ? t->top + far % 97
+		    : t->esn              ? t->top + (far & 0x1ffffffff)
+					  : (uint32_t)far;
 	}
 }
 
@@ -522,8 +519,9 @@ history(uint32_t size, bool esn, uint64_t start, uint64_t seed, size_t steps,
 		/* The ICV holds when the number is the one it was made with. */
 		if (a && authentic && ours == real)
 			(void)ipm_replay_mark(r, &p, ours);
-		if (b && ((authentic && theirs == real) ||
-			     fault == MARKS_BEFORE_THE_ICV))
+		if (b &&
+		    ((authentic && theirs == real) ||
+			fault == MARKS_BEFORE_THE_ICV))
 			twin_take(&t, theirs, fault);
 		if (differs == 0 && r->top != t.top)
 			differs = i;
@@ -544,15 +542,14 @@ first_difference(enum fault fault, size_t steps)
 {
 	for (size_t i = 0; i < sizeof twin_sizes / sizeof twin_sizes[0]; i++)
 		for (size_t k = 0;
-		    k < sizeof twin_starts / sizeof twin_starts[0]; k++)
+		     k < sizeof twin_starts / sizeof twin_starts[0]; k++)
 			for (int esn = 0; esn < 2; esn++) {
 				size_t at;
 
 				if (!esn && twin_starts[k] > 0xffffff00)
 					continue;
-				at = history(twin_sizes[i], esn,
-				    twin_starts[k], i * 1000 + k * 10, steps,
-				    fault);
+				at = history(twin_sizes[i], esn, twin_starts[k],
+				    i * 1000 + k * 10, steps, fault);
 				if (at != 0) {
 					if (fault == SOUND)
 						cr_log_error(
@@ -589,7 +586,7 @@ Test(replay, long_window_edges)
 
 	cr_expect_eq(offer(r, &p, 0xf0000000), IPM_R_OK);
 	cr_expect_eq(offer(r, &p, 0xf0000000 - (1U << 22) + 1), IPM_R_OK);
-	cr_expect_eq(offer(r, &p, 0xf0000000 - (1U << 22)),
-	    IPM_R_LEFT_OF_WINDOW);
+	cr_expect_eq(
+	    offer(r, &p, 0xf0000000 - (1U << 22)), IPM_R_LEFT_OF_WINDOW);
 	free(r);
 }
