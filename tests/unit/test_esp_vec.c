@@ -114,6 +114,7 @@ load_case(struct esp_case *c, const json_t *j)
 				 false, &c->ip),
 		    IPM_R_OK, "%s", c->id);
 		off = c->ip.hlen;
+		/* [NATT-3.3-01] [NATT-3.5-01] Without UDP, ESP as ever. */
 		if (c->ip.proto == IPM_PROTO_UDP)
 			off += 8;
 		if (!c->esp.there) {
@@ -244,7 +245,7 @@ check_valid(struct esp_case *c, const json_t *j, void *ctx)
 }
 
 /*
- * [ESP-1-01] [ESP-1-02] [ESP-2-02] [ESP-3.1.2-02] [ESP-3.3.2.1-04]
+ * [ESP-1-01] [ESP-1-02] [ESP-2-02] [ESP-2.6-01] [ESP-3.1.2-02] [ESP-3.3.2.1-04]
  * [ESP-3.3.2.1-05] [ESP-3.3.2.2-01] [ESP-3.3.2.2-02] [ESP-3.4.4.1-01]
  * [ESP-3.4.4.1-04] [ESP-3.4.4.2-01] [ALG-AESCBC-05] [ALG-AESGCM-04]
  * [ALG-AESGCM-06] [ALG-AESCCM-04] [ALG-CHACHA-07]
