@@ -268,8 +268,10 @@ take_frame(struct replay *r, const struct hx_frame *f)
 		r->start_ns = ns;
 	judge(r, f);
 	j.since_ns = ns > r->start_ns ? ns - r->start_ns : 0;
-	j.taken_by = who_took(r);
-	note_numbers(r, f->number);
+	if (!r->opt->quiet) {
+		j.taken_by = who_took(r);
+		note_numbers(r, f->number);
+	}
 	show(r, &j, r->o.reason != IPM_R_FRAG_PENDING);
 	flush_decided(r);
 	if (r->clear != NULL &&

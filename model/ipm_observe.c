@@ -75,9 +75,11 @@ push(struct view *v, enum ipm_layer_kind kind)
 	if (v->o->n_layers == IPM_LAYERS_MAX)
 		return NULL;
 	l = &v->o->layer[v->o->n_layers++];
-	*l = (struct ipm_layer){
-		.kind = kind, .src = v->ip.src, .dst = v->ip.dst
-	};
+	/* Not the two values of a bad ICV: icv_len 0 says they are not set. */
+	memset(l, 0, offsetof(struct ipm_layer, computed));
+	l->kind = kind;
+	l->src = v->ip.src;
+	l->dst = v->ip.dst;
 	return l;
 }
 

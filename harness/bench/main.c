@@ -23,12 +23,16 @@
 #include "hx_engine.h"
 #include "transform/ipm_tunnel.h"
 
-enum { PACKETS = 2048, SLICES = 24, FILE_PACKETS = 40000 };
+enum {
+	PACKETS = 2048,
+	SLICES = 24,
+	FILE_PACKETS = 100000
+};
 #define SLICE_SECONDS 0.05
 
 static const uint8_t key_octets[64] = { 0x10, 0x21, 0x32, 0x43, 0x54, 0x65,
-	0x76, 0x87, 0x98, 0xa9, 0xba, 0xcb, 0xdc, 0xed, 0xfe, 0x0f, 0x11,
-	0x22, 0x33, 0x44, 0x55, 0x66, 0x77, 0x88, 0x99, 0xaa, 0xbb, 0xcc };
+	0x76, 0x87, 0x98, 0xa9, 0xba, 0xcb, 0xdc, 0xed, 0xfe, 0x0f, 0x11, 0x22,
+	0x33, 0x44, 0x55, 0x66, 0x77, 0x88, 0x99, 0xaa, 0xbb, 0xcc };
 
 /* One combination of algorithms. */
 struct suite {
@@ -89,8 +93,10 @@ sa_config(const struct suite *s)
 static void
 inner_packet(uint8_t *p, size_t len)
 {
-	struct ipm_ip4_fields f = { .ttl = 64, .proto = IPM_PROTO_UDP,
-		.total = (uint16_t)len, .src = { 10, 1, 0, 5 },
+	struct ipm_ip4_fields f = { .ttl = 64,
+		.proto = IPM_PROTO_UDP,
+		.total = (uint16_t)len,
+		.src = { 10, 1, 0, 5 },
 		.dst = { 10, 2, 0, 7 } };
 
 	ipm_ip4_build(p, &f);
@@ -104,10 +110,12 @@ static struct packets
 make_packets(struct hx_engine *e, size_t inner_len, uint32_t count)
 {
 	struct ipm_addr dst = addr4(192, 0, 2, 2);
-	struct ipm_derived_sa *sa = ipm_derived_find(&e->derived,
-	    &e->state.arena, &dst, IPM_PROTO_ESP, 0x12345678);
+	struct ipm_derived_sa *sa = ipm_derived_find(
+	    &e->derived, &e->state.arena, &dst, IPM_PROTO_ESP, 0x12345678);
 	struct ipm_tunnel_entrance out = { .src = addr4(192, 0, 2, 1),
-		.dst = dst, .proto = IPM_PROTO_ESP, .ttl = 64 };
+		.dst = dst,
+		.proto = IPM_PROTO_ESP,
+		.ttl = 64 };
 	struct ipm_esp_choices c = { 0 };
 	struct packets pk = { .stride = inner_len + 128, .esp_off = 20 };
 	uint8_t inner[2048];
@@ -139,8 +147,8 @@ rewind_window(struct hx_engine *e)
 {
 	struct ipm_sa *sa = ipm_arena_at(&e->state.arena, e->state.sad.first);
 
-	ipm_replay_init(ipm_arena_at(&e->state.arena, sa->replay), 64, false,
-	    0);
+	ipm_replay_init(
+	    ipm_arena_at(&e->state.arena, sa->replay), 64, false, 0);
 }
 
 /* One pass over all packets; how many ended for this reason. */
@@ -154,8 +162,7 @@ pass(struct hx_engine *e, const struct packets *pk, uint32_t count,
 	rewind_window(e);
 	for (uint32_t i = 0; i < count; i++) {
 		hx_engine_observe(e, 1, 0,
-		    ipm_span(pk->octets + i * pk->stride, pk->len), i + 1,
-		    &o);
+		    ipm_span(pk->octets + i * pk->stride, pk->len), i + 1, &o);
 		n += o.reason == reason;
 	}
 	return n;
@@ -177,20 +184,21 @@ raw_open(const struct suite *s)
 	OSSL_PARAM params[2] = { OSSL_PARAM_construct_utf8_string(
 				     OSSL_MAC_PARAM_DIGEST, sha1, 0),
 		OSSL_PARAM_construct_end() };
-	EVP_CIPHER *c = EVP_CIPHER_fetch(NULL,
-	    s->auth == NULL ? "AES-128-GCM" : "AES-128-CBC", NULL);
+	EVP_CIPHER *c = EVP_CIPHER_fetch(
+	    NULL, s->auth == NULL ? "AES-128-GCM" : "AES-128-CBC", NULL);
 
 	if (EVP_DecryptInit_ex2(r.dec, c, key_octets, NULL, NULL) != 1)
 		die("EVP_DecryptInit_ex2");
-	(void)EVP_CIPHER_CTX_set_padding(r.dec, 0);
+	if (s->auth != NULL)
+		(void)EVP_CIPHER_CTX_set_padding(r.dec, 0);
 	EVP_CIPHER_free(c);
 	if (s->auth != NULL) {
 		EVP_MAC *m = EVP_MAC_fetch(NULL, "HMAC", NULL);
 
 		r.mac = EVP_MAC_CTX_new(m);
 		EVP_MAC_free(m);
-		if (EVP_MAC_init(r.mac, key_octets + 28, s->auth_key,
-			params) != 1)
+		if (EVP_MAC_init(r.mac, key_octets + 28, s->auth_key, params) !=
+		    1)
 			die("EVP_MAC_init");
 	}
 	return r;
@@ -213,11 +221,9 @@ raw_gcm(const struct raw *r, const uint8_t *esp, size_t len, uint8_t *out)
 	memcpy(nonce + 4, esp + 8, 8);
 	memcpy(tag, esp + len - 16, 16);
 	return EVP_DecryptInit_ex2(r->dec, NULL, NULL, nonce, NULL) == 1 &&
-	    EVP_CIPHER_CTX_ctrl(r->dec, EVP_CTRL_AEAD_SET_TAG, 16, tag) ==
-	    1 &&
+	    EVP_CIPHER_CTX_ctrl(r->dec, EVP_CTRL_AEAD_SET_TAG, 16, tag) == 1 &&
 	    EVP_DecryptUpdate(r->dec, NULL, &n, esp, 8) == 1 &&
-	    EVP_DecryptUpdate(r->dec, out, &n, esp + 16, (int)len - 32) ==
-	    1 &&
+	    EVP_DecryptUpdate(r->dec, out, &n, esp + 16, (int)len - 32) == 1 &&
 	    EVP_DecryptFinal_ex(r->dec, end, &n) == 1;
 }
 
@@ -243,12 +249,11 @@ raw_pass(const struct raw *r, const struct packets *pk, uint32_t count)
 	uint32_t ok = 0;
 
 	for (uint32_t i = 0; i < count; i++) {
-		const uint8_t *esp =
-		    pk->octets + i * pk->stride + pk->esp_off;
+		const uint8_t *esp = pk->octets + i * pk->stride + pk->esp_off;
 		size_t len = pk->len - pk->esp_off;
 
-		ok += r->s->auth == NULL ? raw_gcm(r, esp, len, out) :
-					   raw_cbc(r, esp, len, out);
+		ok += r->s->auth == NULL ? raw_gcm(r, esp, len, out)
+					 : raw_cbc(r, esp, len, out);
 	}
 	return ok;
 }
@@ -418,8 +423,8 @@ compare_programs(const char *self, const struct suite *s, size_t inner,
 	peers[n] = (struct peer){ .name = "replay --json", .note = "" };
 	(void)snprintf(peers[n++].command, sizeof peers[0].command,
 	    "%s replay --json -c %s -r %s", self, cfg, cap);
-	peers[n] = (struct peer){ .name = "tshark",
-		.note = "decrypts, checks ICVs" };
+	peers[n] =
+	    (struct peer){ .name = "tshark", .note = "decrypts, checks ICVs" };
 	(void)snprintf(peers[n++].command, sizeof peers[0].command,
 	    "command -v tshark && tshark -r %s -o "
 	    "esp.enable_encryption_decode:TRUE -o "
@@ -427,8 +432,9 @@ compare_programs(const char *self, const struct suite *s, size_t inner,
 	    "'uat:esp_sa:\"IPv4\",\"192.0.2.1\",\"192.0.2.2\","
 	    "\"0x12345678\",\"%s\",\"0x%s\",\"%s\",\"%s%s\"'",
 	    cap,
-	    s->auth == NULL ? "AES-GCM [RFC4106]" : "AES-CBC [RFC3602]", ek,
-	    s->auth == NULL ? "NULL" : "HMAC-SHA-1-96 [RFC2404]",
+	    s->auth == NULL ? "AES-GCM with 16 octet ICV [RFC4106]"
+			    : "AES-CBC [RFC3602]",
+	    ek, s->auth == NULL ? "NULL" : "HMAC-SHA-1-96 [RFC2404]",
 	    s->auth == NULL ? "" : "0x", ak);
 	if (s->auth != NULL) {
 		peers[n] = (struct peer){ .name = "tcpdump -E",
@@ -454,16 +460,15 @@ compare_programs(const char *self, const struct suite *s, size_t inner,
 	    "    if n == %d: break\n"
 	    "assert n == %d\n\"",
 	    ek, ak, s->auth == NULL ? "AES-GCM" : "AES-CBC",
-	    s->auth == NULL ?
-		"" :
-		", auth_algo='HMAC-SHA1-96', auth_key=a",
+	    s->auth == NULL ? ", auth_algo='NULL', auth_key=None"
+			    : ", auth_algo='HMAC-SHA1-96', auth_key=a",
 	    cap, FILE_PACKETS / 20, FILE_PACKETS / 20);
 
 	for (size_t i = 0; i < n; i++) {
 		double t = time_command(peers[i].command), rate;
-		uint32_t count = strcmp(peers[i].name, "scapy") == 0 ?
-		    FILE_PACKETS / 20 :
-		    FILE_PACKETS;
+		uint32_t count = strcmp(peers[i].name, "scapy") == 0
+		    ? FILE_PACKETS / 20
+		    : FILE_PACKETS;
 
 		if (t < 0) {
 			(void)printf("    %-14s not here, or it failed\n",
@@ -473,8 +478,7 @@ compare_programs(const char *self, const struct suite *s, size_t inner,
 		rate = count / t;
 		if (i == 0)
 			base = rate;
-		(void)printf("    %-14s %11.0f packets/s", peers[i].name,
-		    rate);
+		(void)printf("    %-14s %11.0f packets/s", peers[i].name, rate);
 		if (i > 1)
 			(void)printf("   replay -q is %.1f times as fast%s%s",
 			    base / rate, peers[i].note[0] != '\0' ? "; " : "",
@@ -487,7 +491,9 @@ compare_programs(const char *self, const struct suite *s, size_t inner,
 static void
 memory(void)
 {
-	enum { N = 100000 };
+	enum {
+		N = 100000
+	};
 	struct hx_engine e;
 	struct ipm_sa_config c;
 	double t0, t1;
@@ -558,8 +564,8 @@ main(int argc, char **argv)
 			    r.flipped / r.ours);
 			(void)fflush(stdout);
 			if (peers)
-				compare_programs(self, &suites[i], sizes[k],
-				    &pk, dir);
+				compare_programs(
+				    self, &suites[i], sizes[k], &pk, dir);
 			free(pk.octets);
 			hx_engine_close(&e);
 		}

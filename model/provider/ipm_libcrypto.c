@@ -191,7 +191,9 @@ keyed(struct ipm_session *s, bool encrypt, struct ipm_span key,
 		return NULL;
 	if (EVP_CipherInit_ex2(ctx, NULL, key.p, NULL, encrypt, NULL) != 1)
 		return NULL;
-	(void)EVP_CIPHER_CTX_set_padding(ctx, 0);
+	/* Once set, libcrypto sets it again with every IV: CBC alone needs it. */
+	if (EVP_CIPHER_get_mode(s->cipher) == EVP_CIPH_CBC_MODE)
+		(void)EVP_CIPHER_CTX_set_padding(ctx, 0);
 	s->nonce_len[encrypt] = nonce_len;
 	s->tag_len[encrypt] = tag_len;
 	return ctx;

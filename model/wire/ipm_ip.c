@@ -12,13 +12,12 @@ ipm_addr_equal(const struct ipm_addr *a, const struct ipm_addr *b)
 	    memcmp(a->octet, b->octet, ipm_addr_len(a)) == 0;
 }
 
-static struct ipm_addr
-addr(uint8_t family, const uint8_t *p)
+/* In place: ipm_ip_parse has zeroed the rest. */
+static void
+set_addr(struct ipm_addr *a, uint8_t family, const uint8_t *p, size_t len)
 {
-	struct ipm_addr a = { .family = family };
-
-	memcpy(a.octet, p, ipm_addr_len(&a));
-	return a;
+	a->family = family;
+	memcpy(a->octet, p, len);
 }
 
 /* Each option has a length that stays inside the header. */
@@ -53,8 +52,8 @@ parse4(struct ipm_span s, bool check_sum, struct ipm_ip *ip)
 	if (s.len < IPM_IP4_HLEN)
 		return IPM_R_TRUNCATED;
 	ip->version = 4;
-	ip->src = addr(4, s.p + 12);
-	ip->dst = addr(4, s.p + 16);
+	set_addr(&ip->src, 4, s.p + 12, 4);
+	set_addr(&ip->dst, 4, s.p + 16, 4);
 	ip->tos = s.p[1];
 	ip->ttl = s.p[8];
 	ip->proto = s.p[9];
@@ -146,8 +145,8 @@ parse6(struct ipm_span s, struct ipm_ip *ip)
 		return IPM_R_TRUNCATED;
 	word = ipm_load32(s.p);
 	ip->version = 6;
-	ip->src = addr(6, s.p + 8);
-	ip->dst = addr(6, s.p + 24);
+	set_addr(&ip->src, 6, s.p + 8, 16);
+	set_addr(&ip->dst, 6, s.p + 24, 16);
 	ip->tos = (uint8_t)(word >> 20);
 	ip->flow = word & 0xfffff;
 	ip->ttl = s.p[7];
