@@ -394,7 +394,7 @@ static void
 compare_programs(const char *self, const struct suite *s, size_t inner,
     const struct packets *pk, const char *dir)
 {
-	char ek[80], ak[80], cap[300], cfg[300];
+	char ek[80] = "", ak[80] = "", cap[300], cfg[300];
 	struct peer peers[6];
 	double base = 0;
 	size_t n = 0;
