@@ -7,16 +7,20 @@ PACKAGES=(build-essential cmake ninja-build clang clang-format clang-tidy
 	libclang-rt-14-dev llvm pkg-config libssl-dev zlib1g-dev libjansson-dev
 	libpcap-dev libgcrypt20-dev libcriterion-dev flex bison python3
 	python3-scapy)
+# For bench and nightly alone: what the model is compared with, other machines.
+MORE_PACKAGES=(tshark tcpdump gcc-s390x-linux-gnu libc6-dev-s390x-cross
+	gcc-i686-linux-gnu libc6-dev-i386-cross qemu-user)
 JOBS=${JOBS:-$(nproc)}
 
 say() {
 	printf '== %s\n' "$*"
 }
 
-# Installs what is missing; asks the package manager only then.
+# deps [all]: installs what is missing; asks the package manager only then.
 deps() {
-	local missing=() p sudo=
-	for p in "${PACKAGES[@]}"; do
+	local missing=() wanted=("${PACKAGES[@]}") p sudo=
+	[ "${1:-}" = all ] && wanted+=("${MORE_PACKAGES[@]}")
+	for p in "${wanted[@]}"; do
 		dpkg-query -W -f='${Status}' "$p" 2>/dev/null |
 			grep -q 'install ok installed' || missing+=("$p")
 	done
@@ -82,7 +86,7 @@ test() {
 }
 
 bench() {
-	deps
+	deps all
 	configure build gcc Release -DIPM_TESTS=OFF
 	compile build
 	build/ipsecsim-bench "$@"
@@ -159,7 +163,7 @@ coverage() {
 }
 
 nightly() {
-	deps
+	deps all
 	local cc type
 	for cc in gcc clang; do
 		for type in Debug Release; do
@@ -169,7 +173,7 @@ nightly() {
 			suite "build-$cc-$type"
 		done
 	done
-	tests/portable.sh
+	tests/portable.sh build-gcc-Release
 	lint
 	fuzz 600
 	coverage
@@ -180,7 +184,7 @@ help() {
 	cat <<'EOF'
 ./do VERB
 
-  deps      install what is missing (Debian packages)
+  deps      install what is missing (Debian packages; all: nightly's too)
   build     build/ipsecsim
   demo      build, then replay a real capture and show the verdicts
   test      every test: GCC release, clang with ASan and UBSan

@@ -1,0 +1,293 @@
+/*
+ * The same events give the same effects on every machine: this program needs
+ * the model and the setkey reader alone (its provider is a toy), runs frames
+ * of the fuzzing corpus through the observer under every profile, seals and
+ * opens packets with every algorithm row, and prints digests.  portable.sh
+ * compares what a big-endian and a 32-bit build print.
+ *
+ *   portable SETKEY-FILE FRAMES-FILE...
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "db/ipm_digest.h"
+#include "hx_setkey.h"
+#include "ipm_observe.h"
+#include "wire/ipm_link.h"
+
+/* --- a toy provider: the octets matter, not their secrecy ----------------- */
+
+struct ipm_session {
+	const struct ipm_alg *enc, *auth;
+	uint64_t key;
+};
+
+static bool
+toy_offers(const struct ipm_provider *p, const struct ipm_alg *alg)
+{
+	(void)p;
+	(void)alg;
+	return true;
+}
+
+static enum ipm_err
+toy_open(const struct ipm_provider *p, const struct ipm_session_desc *d,
+    struct ipm_session **out)
+{
+	struct ipm_digest h = IPM_DIGEST_INIT;
+	struct ipm_session *s = malloc(sizeof *s);
+
+	(void)p;
+	if (s == NULL)
+		return IPM_ERR_NOMEM;
+	ipm_digest_octets(&h, d->enc_key.p, d->enc_key.len);
+	ipm_digest_octets(&h, d->auth_key.p, d->auth_key.len);
+	*s = (struct ipm_session){ d->enc, d->auth, h.h };
+	*out = s;
+	return IPM_OK;
+}
+
+static void
+toy_close(const struct ipm_provider *p, struct ipm_session *s)
+{
+	(void)p;
+	free(s);
+}
+
+static void
+stream(const struct ipm_session *s, const uint8_t *iv, size_t iv_len,
+    struct ipm_span src, uint8_t *dst)
+{
+	struct ipm_digest h = { s->key };
+
+	ipm_digest_octets(&h, iv, iv_len);
+	for (size_t i = 0; i < src.len; i++) {
+		ipm_digest_number(&h, i);
+		dst[i] = src.p[i] ^ (uint8_t)(h.h >> 24);
+	}
+}
+
+static void
+tag_of(const struct ipm_session *s, const struct ipm_span *parts, size_t n,
+    uint8_t *out, size_t len)
+{
+	struct ipm_digest h = { s->key };
+
+	for (size_t i = 0; i < n; i++)
+		ipm_digest_octets(&h, parts[i].p, parts[i].len);
+	for (size_t i = 0; i < len; i++) {
+		ipm_digest_number(&h, i);
+		out[i] = (uint8_t)(h.h >> 16);
+	}
+}
+
+static enum ipm_err
+toy_cipher(struct ipm_session *s, bool encrypt, const uint8_t *iv,
+    size_t iv_len, struct ipm_span src, uint8_t *dst)
+{
+	(void)encrypt;
+	if (src.len % s->enc->block != 0)
+		return IPM_ERR_BADARG;
+	if (s->enc->prim == IPM_PRIM_NULL) {
+		if (src.len != 0)
+			memmove(dst, src.p, src.len);
+		return IPM_OK;
+	}
+	stream(s, iv, iv_len, src, dst);
+	return IPM_OK;
+}
+
+static enum ipm_err
+toy_aead(struct ipm_session *s, bool encrypt, const uint8_t *nonce,
+    size_t nonce_len, struct ipm_span aad, struct ipm_span src, uint8_t *dst,
+    uint8_t *tag, size_t tag_len, uint8_t *computed)
+{
+	uint8_t want[16];
+	struct ipm_span parts[3] = { { nonce, nonce_len }, aad, src };
+
+	if (encrypt) {
+		stream(s, nonce, nonce_len, src, dst);
+		parts[2] = ipm_span(dst, src.len);
+		tag_of(s, parts, 3, tag, tag_len);
+		return IPM_OK;
+	}
+	tag_of(s, parts, 3, want, tag_len);
+	if (memcmp(want, tag, tag_len) != 0) {
+		if (computed != NULL)
+			memcpy(computed, want, tag_len);
+		return IPM_ERR_AUTH;
+	}
+	stream(s, nonce, nonce_len, src, dst);
+	return IPM_OK;
+}
+
+static enum ipm_err
+toy_mac(struct ipm_session *s, const uint8_t *nonce, size_t nonce_len,
+    const struct ipm_span *parts, size_t n, uint8_t *out)
+{
+	(void)nonce;
+	(void)nonce_len;
+	tag_of(s, parts, n, out, s->auth->mac_len);
+	return IPM_OK;
+}
+
+static void *
+resize(void *ctx, void *old, size_t old_size, size_t new_size)
+{
+	(void)ctx;
+	(void)old_size;
+	if (new_size == 0) {
+		free(old);
+		return NULL;
+	}
+	return realloc(old, new_size);
+}
+
+static const struct ipm_provider provider = { "toy", NULL, toy_offers, toy_open,
+	toy_close, toy_cipher, toy_aead, toy_mac };
+static const struct ipm_alloc alloc = { NULL, resize };
+
+static uint8_t *
+read_file(const char *path, size_t *len)
+{
+	FILE *f = fopen(path, "rb");
+	uint8_t *p = malloc(1U << 20);
+
+	if (f == NULL || p == NULL) {
+		perror(path);
+		exit(1);
+	}
+	*len = fread(p, 1, 1U << 20, f);
+	(void)fclose(f);
+	return p;
+}
+
+static void
+add_sas(struct ipm_state *s, const struct hx_salist *l)
+{
+	ipm_off off;
+
+	for (size_t i = 0; i < l->n; i++)
+		if (ipm_sad_add(&s->sad, &s->arena, &alloc, 1, &l->sas[i].cfg,
+			&off) != IPM_OK)
+			exit(1);
+}
+
+static void
+frames(const struct hx_salist *l, const char *path, enum ipm_profile_id id)
+{
+	static struct ipm_work work;
+	static struct ipm_observation o;
+	struct ipm_digest h = IPM_DIGEST_INIT;
+	struct ipm_observe_opts opts = { .explain = true,
+		.ah_knobs = ipm_ah_knobs_default() };
+	struct ipm_env env = { .crypto = &provider, .alloc = &alloc };
+	struct ipm_profile pf;
+	struct ipm_state s;
+	struct ipm_derived d;
+	size_t len, off = 2;
+	uint8_t *p = read_file(path, &len);
+	int linktype;
+
+	ipm_profile_init(&pf, id);
+	ipm_state_init(&s, 0);
+	ipm_derived_init(&d, &provider, &alloc);
+	add_sas(&s, l);
+	if (len < 2 || ipm_derived_sync(&d, &s.sad, &s.arena) != IPM_OK)
+		exit(1);
+	linktype = ipm_linktypes[p[0] % ipm_n_linktypes].number;
+	while (off + 2 <= len) {
+		size_t n = ipm_load16(p + off);
+		struct ipm_span ip,
+		    f = ipm_span_sub(ipm_span(p, len), off + 2, n);
+		enum ipm_reason r = ipm_link_parse(linktype, f, &ip);
+
+		off += 2 + n;
+		o.n_layers = 0;
+		o.inner.len = 0;
+		if (r == IPM_R_OK) {
+			env.sec++;
+			ipm_observe(
+			    &s, &d, &pf, &env, ip, env.sec, &opts, &work, &o);
+			r = o.reason;
+		}
+		ipm_digest_octets(&h, (const uint8_t *)ipm_reasons[r].name,
+		    strlen(ipm_reasons[r].name));
+		ipm_digest_octets(&h, o.inner.p, o.inner.len);
+		for (size_t i = 0; i < o.n_layers; i++) {
+			ipm_digest_number(&h, o.layer[i].spi);
+			ipm_digest_number(&h, o.layer[i].seq);
+			ipm_digest_number(&h, o.layer[i].top);
+		}
+	}
+	ipm_digest_number(&h, ipm_state_digest(&s));
+	(void)printf("%s %s %08lx%08lx\n", path, pf.name,
+	    (unsigned long)(h.h >> 32), (unsigned long)(h.h & 0xffffffff));
+	ipm_derived_free(&d);
+	ipm_state_free(&s, &alloc);
+	free(p);
+}
+
+/* ESP sealed with one row, opened again; the octets go into the digest. */
+static void
+seal(const struct ipm_alg *a)
+{
+	static uint8_t out[512], back[512];
+	static const uint8_t payload[64] = { 1, 2, 3 };
+	struct ipm_session_desc desc = { .enc = a };
+	struct ipm_digest h = IPM_DIGEST_INIT;
+	struct ipm_esp_choices c = { .seq = 0x100000005 };
+	struct ipm_esp_opened o;
+	struct ipm_esp_sa sa = {
+		.spi = 0x01020304, .enc = a, .esn = true, .provider = &provider
+	};
+	struct ipm_profile pf;
+	size_t len = 0;
+
+	ipm_profile_init(&pf, IPM_PF_MANUAL);
+	(void)toy_open(&provider, &desc, &sa.session);
+	c.pad_len = ipm_esp_pad_min(&sa, &pf, sizeof payload);
+	(void)ipm_esp_pad_make(&sa, NULL, &c);
+	if (ipm_esp_seal(&sa, &c, 4, ipm_span(payload, sizeof payload), out,
+		sizeof out, &len) != IPM_OK ||
+	    ipm_esp_open(&sa, &pf, ipm_span(out, len), c.seq, back, sizeof back,
+		false, NULL, &o) != IPM_R_OK)
+		exit(1);
+	ipm_digest_octets(&h, out, len);
+	ipm_digest_octets(&h, o.payload.p, o.payload.len);
+	(void)printf("%s %zu %08lx%08lx\n", a->name, len,
+	    (unsigned long)(h.h >> 32), (unsigned long)(h.h & 0xffffffff));
+	free(sa.session);
+}
+
+int
+main(int argc, char **argv)
+{
+	struct hx_setkey file;
+	struct hx_setkey_result list;
+	struct hx_err err;
+	size_t len;
+	uint8_t *text;
+
+	if (argc < 3)
+		return 2;
+	text = read_file(argv[1], &len);
+	memset(&list, 0, sizeof list);
+	if (!hx_setkey_parse((const char *)text, len, argv[1], &file, &err) ||
+	    !hx_setkey_run(&file, argv[1], &list, &err)) {
+		(void)fprintf(stderr, "%s\n", err.text);
+		return 1;
+	}
+	for (size_t i = 0; i < ipm_n_algs; i++)
+		if (ipm_algs[i].kind == IPM_ALG_CIPHER ||
+		    ipm_algs[i].kind == IPM_ALG_AEAD)
+			seal(&ipm_algs[i]);
+	for (int i = 2; i < argc; i++)
+		for (int p = 0; p < IPM_N_PROFILES; p++)
+			frames(&list.sas, argv[i], (enum ipm_profile_id)p);
+	hx_salist_free(&list.sas);
+	hx_setkey_free(&file);
+	free(text);
+	return 0;
+}
