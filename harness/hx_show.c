@@ -70,7 +70,7 @@ json_layer(FILE *out, const struct ipm_layer *l, bool values)
 		(void)fprintf(out, ",\"seq_hi\":%" PRIu32, l->seq_hi);
 	if (l->has_nh)
 		(void)fprintf(out, ",\"nh\":%u", l->nh);
-	if (l->has_iv && l->ivlen != 0) {
+	if (l->has_iv) {
 		(void)fputs(",\"iv\":\"", out);
 		put_hex(out, l->iv, l->ivlen);
 		(void)putc('"', out);

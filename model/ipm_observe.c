@@ -461,7 +461,8 @@ open_udp(struct view *v)
 		return finish(v, IPM_R_NESTED_TOO_DEEP);
 	lu->sport = udp.sport;
 	lu->dport = udp.dport;
-	if (lookup(v, le, IPM_PROTO_ESP, ipm_load32(udp.payload.p)) == NULL)
+	dsa = lookup(v, le, IPM_PROTO_ESP, ipm_load32(udp.payload.p));
+	if (dsa == NULL)
 		return finish(v, IPM_R_NO_SA);
 	if (!ports_fit(v, sa_of(v, dsa), &udp))
 		return finish(v, IPM_R_ENCAP_MISMATCH);

@@ -415,7 +415,6 @@ ipm_reass_add(struct ipm_reass *t, const struct ipm_reass_env *e,
 		off = begin(t, e, ip);
 		if (off == 0)
 			return IPM_R_NO_MEMORY;
-		p = packet_at(e, off);
 	} else {
 		overlap = overlaps(p, e, &f, &copy);
 		if (copy)
