@@ -89,6 +89,10 @@ ipm_alg_key_ok(const struct ipm_alg *alg, size_t len)
 	return alg->key_step == 0 || (len - alg->key_min) % alg->key_step == 0;
 }
 
+/*
+ * [ALG-AESCTR-03] [ALG-AESGCM-03] [ALG-AESCCM-03] [ALG-GMAC-03]
+ * [ALG-CHACHA-02]
+ */
 size_t
 ipm_alg_nonce(const struct ipm_alg *alg, const uint8_t *salt, const uint8_t *iv,
     uint8_t out[16])
