@@ -50,7 +50,8 @@ struct ipm_provider {
 	/*
 	 * Cipher of the session, src.len octets to dst (dst may equal src.p;
 	 * any other overlap is not allowed).  iv is what ipm_alg_nonce gave.
-	 * IPM_ERR_BADARG when src.len is not a multiple of the block.
+	 * IPM_ERR_BADARG when src.len is not a multiple of the block or iv_len
+	 * not what the algorithm has.
 	 */
 	enum ipm_err (*cipher)(struct ipm_session *s, bool encrypt,
 	    const uint8_t *iv, size_t iv_len, struct ipm_span src,
@@ -58,10 +59,12 @@ struct ipm_provider {
 
 	/*
 	 * Combined mode of the session.  Encrypting, writes src.len octets to
-	 * dst and tag_len to tag; decrypting, verifies tag and writes dst only
-	 * for a right one.  Returns IPM_ERR_AUTH for a wrong tag; then, if
-	 * computed is not NULL, the right tag is stored there (slow path, for
-	 * explanations only).  computed is not looked at when encrypting.
+	 * dst and tag_len to tag; decrypting, verifies tag and gives
+	 * plaintext only for a right one: for a wrong one IPM_ERR_AUTH is
+	 * returned and dst holds zeros (in place, the ciphertext is gone).
+	 * Then, if computed is not NULL, the right tag is stored there (slow
+	 * path, for explanations only); it is not looked at when encrypting,
+	 * and what it holds after any other answer means nothing.
 	 * dst may equal src.p; any other overlap is not allowed.
 	 */
 	enum ipm_err (*aead)(struct ipm_session *s, bool encrypt,
@@ -72,7 +75,8 @@ struct ipm_provider {
 	/*
 	 * Integrity value of the session's auth row over the parts in turn:
 	 * auth->mac_len octets to out.  nonce is for AES-GMAC alone, else
-	 * NULL, 0.
+	 * NULL, 0.  IPM_ERR_BADARG when the session has no auth row or GMAC
+	 * no nonce.
 	 */
 	enum ipm_err (*mac)(struct ipm_session *s, const uint8_t *nonce,
 	    size_t nonce_len, const struct ipm_span *parts, size_t n_parts,

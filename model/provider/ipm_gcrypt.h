@@ -9,7 +9,10 @@ struct ipm_gcrypt;
 
 bool ipm_gcrypt_offers(const struct ipm_alg *alg);
 
-/* A keyed cipher.  IPM_OK, IPM_ERR_UNSUPPORTED, _BADARG, _NOMEM. */
+/*
+ * A keyed cipher.  IPM_OK; IPM_ERR_UNSUPPORTED, also for a key length that
+ * libgcrypt lacks (Twofish, 192 bits); IPM_ERR_BADARG, IPM_ERR_NOMEM.
+ */
 enum ipm_err ipm_gcrypt_open(
     const struct ipm_alg *alg, struct ipm_span key, struct ipm_gcrypt **g);
 void ipm_gcrypt_close(struct ipm_gcrypt *g);

@@ -1,7 +1,9 @@
 /*
  * Implementation notes.  A session keeps one keyed context per direction, made
  * at its first use, and one keyed MAC context; a packet only sets an IV or
- * restarts the MAC.  What the fetched algorithms are called stands in two
+ * restarts the MAC.  Nothing is allocated here per packet; libcrypto itself
+ * copies digest contexts when HMAC restarts, and hashing the key's block again
+ * instead takes longer.  What the fetched algorithms are called stands in two
  * tables, ciphers[] and digests[].
  */
 #include "ipm_libcrypto.h"
@@ -19,7 +21,7 @@
 #include "ipm_skipjack.h"
 #include "ipm_xcbc.h"
 
-#define KEY_MAX 512U /* HMAC figures use up to 131 octets */
+#define KEY_MAX 256U /* of a keyed hash: key_max of its rows */
 
 /* libcrypto's name by primitive and key octets (0: any). */
 static const struct {
@@ -84,20 +86,31 @@ struct crypto {
 	EVP_CIPHER *ecb; /* AES-128-ECB, for XCBC */
 };
 
-struct ipm_session {
-	struct crypto *c;
-	const struct ipm_alg *enc, *auth;
-	uint8_t enc_key[64], auth_key[KEY_MAX];
-	size_t enc_key_len, auth_key_len;
+/* A context that is keyed at its first use. */
+struct keyed {
+	EVP_CIPHER_CTX *ctx;       /* NULL before */
+	size_t nonce_len, tag_len; /* it was keyed for */
+};
 
-	const EVP_CIPHER *cipher;        /* of enc, or of GMAC as auth */
-	EVP_CIPHER_CTX *dir[2];          /* keyed; [1] encrypts */
-	size_t nonce_len[2], tag_len[2]; /* they were keyed for */
+struct ipm_session {
+	const struct crypto *c;
+	const struct ipm_alg *enc, *auth;
+
+	uint8_t enc_key[64];
+	size_t enc_key_len;
+	const EVP_CIPHER *cipher; /* of enc */
+	size_t iv_len;            /* of a cipher */
+	bool ccm;
+	struct keyed dir[2]; /* [1] encrypts */
 	struct ipm_gcrypt *gcrypt;
 
+	uint8_t auth_key[KEY_MAX]; /* of keyed hashes and GMAC */
+	size_t auth_key_len;
 	EVP_MAC_CTX *mac; /* HMAC, CMAC; keyed */
 	const EVP_MD *md; /* keyed hashes */
 	EVP_MD_CTX *md_ctx;
+	const EVP_CIPHER *gmac_cipher;
+	struct keyed gmac;
 	EVP_CIPHER_CTX *xcbc_ctx; /* AES under K1 */
 	struct ipm_xcbc xcbc;
 };
@@ -157,32 +170,31 @@ offers(const struct ipm_provider *p, const struct ipm_alg *alg)
 /* --- ciphers and combined modes ----------------------------------------- */
 
 /*
- * The keyed context of one direction.  CCM is keyed for one nonce and tag
- * length (they go into its first block), the others take any.
+ * The context k under key, made or keyed again where it does not fit.  CCM is
+ * keyed for one nonce and tag length (they go into its first block); the
+ * others could take any, but an SA has one of each.  A cipher has tag_len 0.
  */
 static EVP_CIPHER_CTX *
-keyed(struct ipm_session *s, bool encrypt, struct ipm_span key,
-    size_t nonce_len, size_t tag_len)
+keyed(struct keyed *k, const EVP_CIPHER *cipher, bool encrypt,
+    struct ipm_span key, size_t nonce_len, size_t tag_len)
 {
-	EVP_CIPHER_CTX *ctx = s->dir[encrypt];
+	EVP_CIPHER_CTX *ctx = k->ctx;
 
-	if (ctx != NULL && s->nonce_len[encrypt] == nonce_len &&
-	    s->tag_len[encrypt] == tag_len)
+	if (ctx != NULL && k->nonce_len == nonce_len && k->tag_len == tag_len)
 		return ctx;
 	if (ctx == NULL)
-		ctx = EVP_CIPHER_CTX_new();
+		ctx = k->ctx = EVP_CIPHER_CTX_new();
 	else
 		(void)EVP_CIPHER_CTX_reset(ctx);
-	s->dir[encrypt] = ctx;
-	s->nonce_len[encrypt] = s->tag_len[encrypt] = SIZE_MAX;
+	k->nonce_len = k->tag_len = SIZE_MAX;
 	if (ctx == NULL ||
-	    EVP_CipherInit_ex2(ctx, s->cipher, NULL, NULL, encrypt, NULL) != 1)
+	    EVP_CipherInit_ex2(ctx, cipher, NULL, NULL, encrypt, NULL) != 1)
 		return NULL;
 	if (tag_len != 0 &&
 	    EVP_CIPHER_CTX_ctrl(
 		ctx, EVP_CTRL_AEAD_SET_IVLEN, (int)nonce_len, NULL) != 1)
 		return NULL;
-	if (EVP_CIPHER_get_mode(s->cipher) == EVP_CIPH_CCM_MODE &&
+	if (EVP_CIPHER_get_mode(cipher) == EVP_CIPH_CCM_MODE &&
 	    EVP_CIPHER_CTX_ctrl(
 		ctx, EVP_CTRL_AEAD_SET_TAG, (int)tag_len, NULL) != 1)
 		return NULL;
@@ -192,10 +204,10 @@ keyed(struct ipm_session *s, bool encrypt, struct ipm_span key,
 	if (EVP_CipherInit_ex2(ctx, NULL, key.p, NULL, encrypt, NULL) != 1)
 		return NULL;
 	/* Once set, libcrypto sets it again with every IV: CBC alone needs it. */
-	if (EVP_CIPHER_get_mode(s->cipher) == EVP_CIPH_CBC_MODE)
+	if (EVP_CIPHER_get_mode(cipher) == EVP_CIPH_CBC_MODE)
 		(void)EVP_CIPHER_CTX_set_padding(ctx, 0);
-	s->nonce_len[encrypt] = nonce_len;
-	s->tag_len[encrypt] = tag_len;
+	k->nonce_len = nonce_len;
+	k->tag_len = tag_len;
 	return ctx;
 }
 
@@ -239,7 +251,7 @@ cipher(struct ipm_session *s, bool encrypt, const uint8_t *iv, size_t iv_len,
 			memcpy(dst, src.p, src.len);
 		return IPM_OK;
 	}
-	if (src.len % s->enc->block != 0)
+	if (src.len % s->enc->block != 0 || iv_len != s->iv_len)
 		return IPM_ERR_BADARG;
 	if (src.len == 0)
 		return IPM_OK;
@@ -248,8 +260,8 @@ cipher(struct ipm_session *s, bool encrypt, const uint8_t *iv, size_t iv_len,
 		    s->gcrypt, encrypt, iv, iv_len, src, dst);
 	if (s->enc->prim == IPM_PRIM_SKIPJACK_CBC)
 		return skipjack_cbc(s, encrypt, iv, src, dst);
-	ctx =
-	    keyed(s, encrypt, ipm_span(s->enc_key, s->enc_key_len), iv_len, 0);
+	ctx = keyed(&s->dir[encrypt], s->cipher, encrypt,
+	    ipm_span(s->enc_key, s->enc_key_len), iv_len, 0);
 	if (ctx == NULL ||
 	    EVP_CipherInit_ex2(ctx, NULL, NULL, iv, -1, NULL) != 1 ||
 	    EVP_CipherUpdate(ctx, dst, &n, src.p, (int)src.len) != 1 ||
@@ -266,36 +278,32 @@ aead_pass(struct ipm_session *s, bool encrypt, const uint8_t *nonce,
 {
 	static const uint8_t nothing[1];
 	uint8_t end[16];
-	EVP_CIPHER_CTX *ctx = keyed(s, encrypt,
+	EVP_CIPHER_CTX *ctx = keyed(&s->dir[encrypt], s->cipher, encrypt,
 	    ipm_span(s->enc_key, s->enc_key_len), nonce_len, tag_len);
-	bool ccm;
 	int n;
 
 	*ok = false;
 	if (ctx == NULL)
 		return false;
-	ccm = EVP_CIPHER_get_mode(s->cipher) == EVP_CIPH_CCM_MODE;
 	if (!encrypt &&
 	    EVP_CIPHER_CTX_ctrl(
 		ctx, EVP_CTRL_AEAD_SET_TAG, (int)tag_len, tag) != 1)
 		return false;
 	if (EVP_CipherInit_ex2(ctx, NULL, NULL, nonce, -1, NULL) != 1)
 		return false;
-	if (ccm && EVP_CipherUpdate(ctx, NULL, &n, NULL, (int)src.len) != 1)
+	if (s->ccm && EVP_CipherUpdate(ctx, NULL, &n, NULL, (int)src.len) != 1)
 		return false;
 	if (aad.len != 0 &&
 	    EVP_CipherUpdate(ctx, NULL, &n, aad.p, (int)aad.len) != 1)
 		return false;
-	if (ccm || src.len != 0) {
-		/* CCM checks its tag here and wants to be called even for
-		 * nothing. */
-		int got = EVP_CipherUpdate(
-		    ctx, dst, &n, src.len == 0 ? nothing : src.p, (int)src.len);
-
-		if (got != 1)
-			return !encrypt && ccm;
+	/* CCM judges its tag in this call and wants it for nothing, too. */
+	if (src.len != 0) {
+		if (EVP_CipherUpdate(ctx, dst, &n, src.p, (int)src.len) != 1)
+			return s->ccm && !encrypt;
+	} else if (s->ccm && EVP_CipherUpdate(ctx, end, &n, nothing, 0) != 1) {
+		return !encrypt;
 	}
-	if (!ccm && EVP_CipherFinal_ex(ctx, end, &n) != 1)
+	if (!s->ccm && EVP_CipherFinal_ex(ctx, end, &n) != 1)
 		return !encrypt;
 	*ok = true;
 	return !encrypt ||
@@ -304,29 +312,22 @@ aead_pass(struct ipm_session *s, bool encrypt, const uint8_t *nonce,
 }
 
 /*
- * The right tag for a ciphertext: decrypt without looking at the tag, encrypt
- * again.  CCM gives no plaintext for a wrong tag, but its counter mode is the
- * same in both directions: encrypting the ciphertext gives the plaintext.
+ * The right tag for a ciphertext.  All these modes mix in a key stream that
+ * depends on neither direction nor data: encrypting the ciphertext gives the
+ * plaintext, and encrypting that gives ciphertext and tag.  The ciphertext is
+ * in dst afterwards, which may be where it was.
  */
-static void
+static bool
 right_tag(struct ipm_session *s, const uint8_t *nonce, size_t nonce_len,
-    struct ipm_span aad, struct ipm_span src, size_t tag_len, uint8_t *computed)
+    struct ipm_span aad, struct ipm_span src, uint8_t *dst, size_t tag_len,
+    uint8_t *computed)
 {
-	uint8_t *plain = malloc(src.len + 1), *again = malloc(src.len + 1);
-	uint8_t tag[16];
 	bool ok;
 
-	memset(computed, 0, tag_len);
-	if (plain != NULL && again != NULL &&
-	    aead_pass(s, true, nonce, nonce_len, aad, src, plain, tag, tag_len,
-		&ok) &&
-	    aead_pass(s, true, nonce, nonce_len, aad, ipm_span(plain, src.len),
-		again, tag, tag_len, &ok))
-		memcpy(computed, tag, tag_len);
-	if (plain != NULL)
-		OPENSSL_cleanse(plain, src.len);
-	free(plain);
-	free(again);
+	return aead_pass(s, true, nonce, nonce_len, aad, src, dst, computed,
+		   tag_len, &ok) &&
+	    aead_pass(s, true, nonce, nonce_len, aad, ipm_span(dst, src.len),
+		dst, computed, tag_len, &ok);
 }
 
 static enum ipm_err
@@ -334,21 +335,27 @@ aead(struct ipm_session *s, bool encrypt, const uint8_t *nonce,
     size_t nonce_len, struct ipm_span aad, struct ipm_span src, uint8_t *dst,
     uint8_t *tag, size_t tag_len, uint8_t *computed)
 {
-	bool ok;
+	bool ok, in_place = dst == src.p;
+	bool explain = !encrypt && computed != NULL;
 
 	if (s->enc == NULL || s->enc->kind != IPM_ALG_AEAD || tag_len == 0 ||
 	    tag_len > 16 || nonce_len == 0 || nonce_len > 16 ||
 	    src.len > INT_MAX || aad.len > INT_MAX)
 		return IPM_ERR_BADARG;
+	/* In place, a wrong tag leaves nothing to compute the right one of. */
+	if (explain && in_place &&
+	    !right_tag(s, nonce, nonce_len, aad, src, dst, tag_len, computed))
+		return IPM_ERR_PROVIDER;
 	if (!aead_pass(
 		s, encrypt, nonce, nonce_len, aad, src, dst, tag, tag_len, &ok))
 		return IPM_ERR_PROVIDER;
 	if (ok)
 		return IPM_OK;
+	if (explain && !in_place &&
+	    !right_tag(s, nonce, nonce_len, aad, src, dst, tag_len, computed))
+		memset(computed, 0, tag_len);
 	if (src.len != 0)
 		OPENSSL_cleanse(dst, src.len);
-	if (computed != NULL)
-		right_tag(s, nonce, nonce_len, aad, src, tag_len, computed);
 	return IPM_ERR_AUTH;
 }
 
@@ -410,18 +417,21 @@ static bool
 gmac(struct ipm_session *s, const uint8_t *nonce, size_t nonce_len,
     const struct ipm_span *parts, size_t n_parts, uint8_t *out)
 {
-	EVP_CIPHER_CTX *ctx = keyed(
-	    s, true, ipm_span(s->auth_key, s->auth_key_len), nonce_len, 16);
+	EVP_CIPHER_CTX *ctx = keyed(&s->gmac, s->gmac_cipher, true,
+	    ipm_span(s->auth_key, s->auth_key_len), nonce_len, 16);
 	int n;
 
 	if (ctx == NULL ||
 	    EVP_CipherInit_ex2(ctx, NULL, NULL, nonce, -1, NULL) != 1)
 		return false;
-	for (size_t i = 0; i < n_parts; i++)
-		if (parts[i].len != 0 &&
+	for (size_t i = 0; i < n_parts; i++) {
+		if (parts[i].len == 0)
+			continue;
+		if (parts[i].len > INT_MAX ||
 		    EVP_CipherUpdate(
 			ctx, NULL, &n, parts[i].p, (int)parts[i].len) != 1)
 			return false;
+	}
 	return EVP_CipherFinal_ex(ctx, out, &n) == 1 &&
 	    EVP_CIPHER_CTX_ctrl(ctx, EVP_CTRL_AEAD_GET_TAG, 16, out) == 1;
 }
@@ -508,6 +518,7 @@ open_xcbc(struct ipm_session *s, struct ipm_span key)
 {
 	uint8_t k1[16];
 	EVP_CIPHER_CTX *ctx;
+	bool ok;
 
 	if (key.len != 16)
 		return IPM_ERR_BADARG;
@@ -517,12 +528,11 @@ open_xcbc(struct ipm_session *s, struct ipm_span key)
 		return IPM_ERR_PROVIDER;
 	(void)EVP_CIPHER_CTX_set_padding(ctx, 0);
 	ipm_xcbc_keys(ecb_encrypt, ctx, k1, s->xcbc.k2, s->xcbc.k3);
-	if (EVP_EncryptInit_ex2(ctx, NULL, k1, NULL, NULL) != 1)
-		return IPM_ERR_PROVIDER;
+	ok = EVP_EncryptInit_ex2(ctx, NULL, k1, NULL, NULL) == 1;
 	OPENSSL_cleanse(k1, sizeof k1);
 	s->xcbc.encrypt = ecb_encrypt;
 	s->xcbc.ctx = ctx;
-	return IPM_OK;
+	return ok ? IPM_OK : IPM_ERR_PROVIDER;
 }
 
 static void
@@ -567,17 +577,58 @@ open_prf(struct ipm_session *s, struct ipm_span key)
 	return err;
 }
 
+/* Keyed hashes and GMAC need their key again. */
+static enum ipm_err
+keep_auth_key(struct ipm_session *s, struct ipm_span key)
+{
+	if (key.len > sizeof s->auth_key || !ipm_alg_key_ok(s->auth, key.len))
+		return IPM_ERR_BADARG;
+	memcpy(s->auth_key, key.p, key.len);
+	s->auth_key_len = key.len;
+	return IPM_OK;
+}
+
+static enum ipm_err
+open_gmac(struct ipm_session *s, struct ipm_span key)
+{
+	enum ipm_err err = keep_auth_key(s, key);
+
+	if (err != IPM_OK)
+		return err;
+	s->gmac_cipher = find_cipher(s->c, s->auth->prim, key.len);
+	return s->gmac_cipher == NULL ? IPM_ERR_UNSUPPORTED : IPM_OK;
+}
+
+static enum ipm_err
+open_hash(struct ipm_session *s, struct ipm_span key)
+{
+	size_t i = find_digest(s->c, s->auth->prim);
+	enum ipm_err err;
+
+	if (i == N_DIGESTS)
+		return IPM_ERR_UNSUPPORTED;
+	if (digests[i].hmac) {
+		s->mac = mac_ctx(
+		    s->c->hmac, OSSL_MAC_PARAM_DIGEST, digests[i].name, key);
+		return s->mac == NULL ? IPM_ERR_PROVIDER : IPM_OK;
+	}
+	err = keep_auth_key(s, key);
+	if (err != IPM_OK)
+		return err;
+	s->md = s->c->digest[i];
+	s->md_ctx = EVP_MD_CTX_new();
+	return s->md_ctx == NULL ? IPM_ERR_NOMEM : IPM_OK;
+}
+
+/*
+ * A MAC takes any key that it is defined for; which one an SA may have is the
+ * caller's question (ipm_alg_key_ok): published HMAC figures use all lengths.
+ */
 static enum ipm_err
 open_auth(struct ipm_session *s, struct ipm_span key)
 {
 	enum ipm_prim prim = s->auth->prim;
-	size_t i;
 
-	if (key.len > sizeof s->auth_key)
-		return IPM_ERR_BADARG;
-	if (key.len != 0)
-		memcpy(s->auth_key, key.p, key.len);
-	s->auth_key_len = key.len;
 	if (prim == IPM_PRIM_NULL_MAC)
 		return IPM_OK;
 	if (s->auth->kind == IPM_ALG_PRF)
@@ -586,21 +637,9 @@ open_auth(struct ipm_session *s, struct ipm_span key)
 		return open_cmac(s, key);
 	if (is_xcbc(prim))
 		return open_xcbc(s, key);
-	if (prim == IPM_PRIM_AES_GMAC) {
-		s->cipher = find_cipher(s->c, prim, key.len);
-		return s->cipher == NULL ? IPM_ERR_BADARG : IPM_OK;
-	}
-	i = find_digest(s->c, prim);
-	if (i == N_DIGESTS)
-		return IPM_ERR_UNSUPPORTED;
-	if (digests[i].hmac) {
-		s->mac = mac_ctx(
-		    s->c->hmac, OSSL_MAC_PARAM_DIGEST, digests[i].name, key);
-		return s->mac == NULL ? IPM_ERR_PROVIDER : IPM_OK;
-	}
-	s->md = s->c->digest[i];
-	s->md_ctx = EVP_MD_CTX_new();
-	return s->md_ctx == NULL ? IPM_ERR_NOMEM : IPM_OK;
+	if (prim == IPM_PRIM_AES_GMAC)
+		return open_gmac(s, key);
+	return open_hash(s, key);
 }
 
 static enum ipm_err
@@ -610,6 +649,7 @@ open_enc(struct ipm_session *s, struct ipm_span key)
 		return IPM_OK;
 	if (key.len > sizeof s->enc_key || !ipm_alg_key_ok(s->enc, key.len))
 		return IPM_ERR_BADARG;
+	s->iv_len = s->enc->nonce == IPM_NONCE_CTR ? 16 : s->enc->iv_len;
 	memcpy(s->enc_key, key.p, key.len);
 	s->enc_key_len = key.len;
 	if (s->enc->prim == IPM_PRIM_SKIPJACK_CBC)
@@ -617,7 +657,10 @@ open_enc(struct ipm_session *s, struct ipm_span key)
 	if (ipm_gcrypt_offers(s->enc))
 		return ipm_gcrypt_open(s->enc, key, &s->gcrypt);
 	s->cipher = find_cipher(s->c, s->enc->prim, key.len);
-	return s->cipher == NULL ? IPM_ERR_UNSUPPORTED : IPM_OK;
+	if (s->cipher == NULL)
+		return IPM_ERR_UNSUPPORTED;
+	s->ccm = EVP_CIPHER_get_mode(s->cipher) == EVP_CIPH_CCM_MODE;
+	return IPM_OK;
 }
 
 static void
@@ -627,8 +670,9 @@ close_session(const struct ipm_provider *p, struct ipm_session *s)
 	if (s == NULL)
 		return;
 	close_auth(s);
-	EVP_CIPHER_CTX_free(s->dir[0]);
-	EVP_CIPHER_CTX_free(s->dir[1]);
+	EVP_CIPHER_CTX_free(s->dir[0].ctx);
+	EVP_CIPHER_CTX_free(s->dir[1].ctx);
+	EVP_CIPHER_CTX_free(s->gmac.ctx);
 	ipm_gcrypt_close(s->gcrypt);
 	OPENSSL_cleanse(s, sizeof *s);
 	free(s);

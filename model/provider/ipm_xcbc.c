@@ -14,6 +14,7 @@ mix(uint8_t e[16], const uint8_t p[16])
 		e[i] ^= p[i];
 }
 
+/* [ALG-XCBC-01] */
 void
 ipm_xcbc_keys(ipm_block_fn *encrypt_k, void *ctx, uint8_t k1[16],
     uint8_t k2[16], uint8_t k3[16])
@@ -55,6 +56,7 @@ ipm_xcbc_update(struct ipm_xcbc *x, const uint8_t *p, size_t len)
 	}
 }
 
+/* [ALG-XCBC-02] A whole last block takes K2, a filled one K3. */
 void
 ipm_xcbc_final(struct ipm_xcbc *x, uint8_t out[16])
 {

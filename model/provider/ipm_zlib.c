@@ -1,6 +1,7 @@
 /*
  * Implementation notes.  Both streams are kept and reset per packet, so a
- * packet allocates nothing.  [freebsd opencrypto/deflate.c] Compression uses a
+ * packet allocates nothing and knows no other [IPCOMP-RFC2394-01].  They are
+ * raw [IPCOMP-RFC2394-04].  [freebsd opencrypto/deflate.c] Compression uses a
  * window of 12 bits, level and strategy default, memory level 8; inflation the
  * full 15 bits.
  */
@@ -20,6 +21,7 @@ compress_one(const struct ipm_compressor *c, struct ipm_span src, uint8_t *dst,
     size_t *len)
 {
 	z_stream *z = &((struct streams *)c->ctx)->out;
+	uint8_t beyond;
 	int r;
 
 	if (src.len > UINT_MAX || *len > UINT_MAX)
@@ -31,10 +33,17 @@ compress_one(const struct ipm_compressor *c, struct ipm_span src, uint8_t *dst,
 	z->next_out = dst;
 	z->avail_out = (uInt)*len;
 	r = deflate(z, Z_FINISH);
-	if (r == Z_STREAM_END) {
-		*len -= z->avail_out;
-		return IPM_OK;
+	*len -= z->avail_out;
+	if (r == Z_OK && z->avail_out == 0) {
+		/* Full: is there one octet more, or only the end? */
+		z->next_out = &beyond;
+		z->avail_out = 1;
+		r = deflate(z, Z_FINISH);
+		if (z->avail_out == 0)
+			return IPM_ERR_NOBUF;
 	}
+	if (r == Z_STREAM_END)
+		return IPM_OK;
 	return r == Z_OK || r == Z_BUF_ERROR ? IPM_ERR_NOBUF : IPM_ERR_PROVIDER;
 }
 
@@ -68,7 +77,9 @@ decompress_one(const struct ipm_compressor *c, struct ipm_span src,
 	}
 	if (r == Z_MEM_ERROR)
 		return IPM_ERR_NOMEM;
-	/* The stream must end, and with the input. */
+	/*
+	 * [IPCOMP-RFC2394-10] The stream must end, and with the input.
+	 */
 	if (r != Z_STREAM_END || z->avail_in != 0)
 		return IPM_ERR_DATA;
 	return IPM_OK;
