@@ -623,7 +623,7 @@ comp_sa_between(const struct view *v, enum ipm_mode mode)
 
 /*
  * IP in IP between the ends of an IPcomp tunnel: a packet that did not get
- * smaller [IPCOMP-2.2-02].
+ * smaller [IPCOMP-2.2-05] [IPCOMP-2-03].
  */
 static enum next
 open_ipip(struct view *v)
@@ -727,6 +727,7 @@ ipm_observe(struct ipm_state *s, struct ipm_derived *d,
 		o->dst = v.ip.dst;
 	}
 	step(&v, IPM_STEP_PARSE, r, v.ip.version, v.ip.proto);
+	/* [ARCH-5.2-01] [IPCOMP-2-07] Fragments are joined before IPsec. */
 	if (r == IPM_R_OK && v.ip.fragment) {
 		step(&v, IPM_STEP_REASSEMBLE, IPM_R_OK, v.ip.frag_off,
 		    v.ip.packet.len - v.ip.hlen);

@@ -137,6 +137,7 @@ ipm_ah_open(const struct ipm_ah_sa *sa, const struct ipm_profile *pf,
 	uint8_t mac[IPM_ICV_MAX];
 	const uint8_t *received;
 	enum ipm_reason r;
+	size_t seen; /* octets of the header that count */
 
 	o->icv_ok = false;
 	o->icv_len = icv_len(sa);
@@ -150,11 +151,12 @@ ipm_ah_open(const struct ipm_ah_sa *sa, const struct ipm_profile *pf,
 	if (cap < ip->hlen)
 		return IPM_R_NO_MEMORY;
 	memcpy(scratch, ip->packet.p, ip->hlen);
-	r = ipm_ah_massage(scratch, ip->hlen, ip->version, pf, knobs,
+	seen = ip->hlen;
+	r = ipm_ah_massage(scratch, &seen, ip->version, pf, knobs,
 	    ipm_alg_is_keyed_hash(sa->auth), false);
 	if (r != IPM_R_OK)
 		return r;
-	if (compute(sa, ipm_span(scratch, ip->hlen), ah.p, o->ahlen,
+	if (compute(sa, ipm_span(scratch, seen), ah.p, o->ahlen,
 		ipm_span_from(ah, o->ahlen), seq, mac) != IPM_OK)
 		return IPM_R_CRYPTO_FAILED;
 	received = ah.p + fixed_len(sa) + sa->auth->iv_len;
@@ -180,7 +182,7 @@ ipm_ah_seal(const struct ipm_ah_sa *sa, const struct ipm_profile *pf,
     size_t *len)
 {
 	size_t ahlen = bare_len(sa) + c->fill_len;
-	size_t total = hdr.len + ahlen + payload.len;
+	size_t total = hdr.len + ahlen + payload.len, seen;
 	uint8_t saved[IPM_IP6_HLEN * 4], mac[IPM_ICV_MAX], *ah;
 	enum ipm_reason r;
 	enum ipm_err err;
@@ -216,11 +218,12 @@ ipm_ah_seal(const struct ipm_ah_sa *sa, const struct ipm_profile *pf,
 	} else {
 		return IPM_R_NO_MEMORY;
 	}
-	r = ipm_ah_massage(out, hdr.len, version, pf, knobs,
+	seen = hdr.len;
+	r = ipm_ah_massage(out, &seen, version, pf, knobs,
 	    ipm_alg_is_keyed_hash(sa->auth), outbound);
 	err = r != IPM_R_OK
 	    ? IPM_OK
-	    : compute(sa, ipm_span(out, hdr.len), ah, ahlen,
+	    : compute(sa, ipm_span(out, seen), ah, ahlen,
 		  ipm_span(ah + ahlen, payload.len), c->seq, mac);
 	memcpy(out, hdr.len <= sizeof saved ? saved : out + total, hdr.len);
 	if (r != IPM_R_OK)

@@ -82,9 +82,10 @@ enum ipm_reason ipm_ah_open(const struct ipm_ah_sa *sa,
  *             destination (RFC 4302 A1, A2; 3.3.3.1.2)
  *
  * In place; the header's protocol octet and length must be as on the wire.
+ * *hlen shrinks by a fragment header that was left in place.
  * Returns IPM_R_OK, OPTION_BAD or EXT_BAD.
  */
-enum ipm_reason ipm_ah_massage(uint8_t *hdr, size_t hlen, uint8_t version,
+enum ipm_reason ipm_ah_massage(uint8_t *hdr, size_t *hlen, uint8_t version,
     const struct ipm_profile *pf, const struct ipm_ah_knobs *knobs,
     bool keyed_hash, bool outbound);
 

@@ -39,7 +39,8 @@ class_of(uint8_t type, uint32_t rules)
 	for (size_t i = 0; i < sizeof options4 / sizeof options4[0]; i++)
 		if (options4[i].type == type)
 			return options4[i].class;
-	/* [AHOLD-RFC1826-09] Unrecognised ones were covered then. */
+	/* [AH-A1-03] [AH-3.3.3.1-05] [AHOLD-RFC1826-09] The old rules
+	 * covered what they did not know. */
 	return rules == IPM_AHRULES_RFC1826 ? COVERED : ZEROED;
 }
 
@@ -52,7 +53,7 @@ massage_options(uint8_t *hdr, size_t hlen, uint32_t rules, bool outbound)
 		uint8_t type = hdr[off];
 		size_t len;
 
-		/* [AH-A1-03] What stands behind the end is covered. */
+		/* What stands behind the end is covered. */
 		if (type == 0)
 			return IPM_R_OK;
 		if (type == 1) {
@@ -67,7 +68,7 @@ massage_options(uint8_t *hdr, size_t hlen, uint32_t rules, bool outbound)
 		case COVERED:
 			break;
 		case SOURCE_ROUTE:
-			/* [AH-3.3.3.1-05] The end of the route. */
+			/* [AH-3.3.3.1-02] The end of the route. */
 			if (outbound && len >= 7)
 				memcpy(hdr + 16, hdr + off + len - 4, 4);
 			memset(hdr + off, 0, len);
@@ -138,7 +139,7 @@ massage_tlvs(uint8_t *p, size_t len, bool whole)
 }
 
 /*
- * [AH-A2-03] A routing header of type 0 as it arrives: every remaining hop
+ * [AH-A2-01] [AH-3.3.3.1.2.1-02] A routing header of type 0 as it arrives: every remaining hop
  * swaps the destination with its segment.
  */
 static void
@@ -158,6 +159,32 @@ finish_route(uint8_t *hdr, uint8_t *rt, size_t len)
 	rt[3] = 0;
 }
 
+/*
+ * [AH-A2-03] [AH-A2-04] A fragment header that is left in place (offset 0, no
+ * more fragments) counts as not there: the chain closes over it and the
+ * length is what it was without.
+ */
+static size_t
+close_over_fragment_header(uint8_t *hdr, size_t hlen)
+{
+	size_t off = IPM_IP6_HLEN, named_at = 6;
+
+	while (hlen - off >= 8 && hdr[named_at] != IPM_PROTO_FRAGMENT) {
+		size_t len = ((size_t)hdr[off + 1] + 1) * 8;
+
+		if (len > hlen - off)
+			return hlen;
+		named_at = off;
+		off += len;
+	}
+	if (hlen - off < 8)
+		return hlen;
+	hdr[named_at] = hdr[off];
+	memmove(hdr + off, hdr + off + 8, hlen - off - 8);
+	ipm_store16(hdr + 4, (uint16_t)(ipm_load16(hdr + 4) - 8));
+	return hlen - 8;
+}
+
 static enum ipm_reason
 massage6(uint8_t *hdr, size_t hlen, uint32_t rules,
     const struct ipm_profile *pf, bool outbound)
@@ -167,7 +194,7 @@ massage6(uint8_t *hdr, size_t hlen, uint32_t rules,
 	size_t off = IPM_IP6_HLEN;
 
 	if (rules != IPM_AHRULES_RFC1826)
-		ipm_store32(hdr, 6U << 28); /* [AH-3.3.3.1.2.1-02] */
+		ipm_store32(hdr, 6U << 28); /* [AH-3.3.3.1.2.1-03] */
 	hdr[7] = 0;
 	while (off < hlen) {
 		size_t len;
@@ -202,13 +229,15 @@ massage6(uint8_t *hdr, size_t hlen, uint32_t rules,
 }
 
 enum ipm_reason
-ipm_ah_massage(uint8_t *hdr, size_t hlen, uint8_t version,
+ipm_ah_massage(uint8_t *hdr, size_t *hlen, uint8_t version,
     const struct ipm_profile *pf, const struct ipm_ah_knobs *knobs,
     bool keyed_hash, bool outbound)
 {
 	uint32_t rules = ipm_sw(pf, IPM_SW_AH_RULES);
 
-	return version == 4
-	    ? massage4(hdr, hlen, rules, knobs, keyed_hash, outbound)
-	    : massage6(hdr, hlen, rules, pf, outbound);
+	if (version == 4)
+		return massage4(hdr, *hlen, rules, knobs, keyed_hash, outbound);
+	if (rules != IPM_AHRULES_FREEBSD)
+		*hlen = close_over_fragment_header(hdr, *hlen);
+	return massage6(hdr, *hlen, rules, pf, outbound);
 }

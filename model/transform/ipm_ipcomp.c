@@ -48,7 +48,7 @@ ipm_ipcomp_open(const struct ipm_compressor *comp, const struct ipm_profile *pf,
 	if (ipcomp.len < IPM_IPCOMP_HLEN)
 		return IPM_R_BAD_LENGTH;
 	o->next_header = ipcomp.p[0];
-	/* [IPCOMP-3.2-02] The flags are ignored by a receiver. */
+	/* [IPCOMP-3.3-04] The flags are ignored by a receiver. */
 	o->flags = ipcomp.p[1];
 	o->cpi = ipm_load16(ipcomp.p + 2);
 	o->compressed = ipm_span_from(ipcomp, IPM_IPCOMP_HLEN);
@@ -105,7 +105,7 @@ ipm_ipcomp_seal(const struct ipm_compressor *comp,
 			return err;
 	}
 	out[0] = next_header;
-	out[1] = 0; /* [IPCOMP-3.2-01] */
+	out[1] = 0; /* [IPCOMP-3.3-03] */
 	ipm_store16(out + 2, cpi);
 	*len = IPM_IPCOMP_HLEN + n;
 	*made = IPM_IPCOMP_SENT;

@@ -67,7 +67,6 @@ parse4(struct ipm_span s, bool check_sum, struct ipm_ip *ip)
 	ip->packet = ipm_span_sub(s, 0, total);
 	ip->trailer = s.len - total;
 	ip->hlen = hlen;
-	/* [ARCH-5.2-01] */
 	if (check_sum &&
 	    ipm_sum_fold(ipm_sum_add(0, ipm_span_sub(s, 0, hlen))) != 0)
 		return IPM_R_IP_SUM_BAD;

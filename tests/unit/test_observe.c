@@ -98,7 +98,7 @@ covered(const struct subject *s, size_t off)
 	return off >= s->ip.hlen || (off >= 8 && off < 40);
 }
 
-/* [ESP-3.4.3-17] [AH-3.4.4-02] [ESP-3.4.4.1-01] [MAN-proto-02] */
+/* [ESP-3.4.3-17] [AH-3.4.4-01] [ESP-3.4.4.1-01] [MAN-proto-02] */
 static size_t
 flip_every_bit(struct subject *s, const char *name)
 {

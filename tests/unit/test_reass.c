@@ -140,7 +140,7 @@ expect_whole(const struct bench *b, unsigned v, size_t len)
 
 TestSuite(reass, .init = fill_octets);
 
-/* [ESP-3.4.1-01] In any order of three pieces, both versions. */
+/* [ARCH-5.2-01] In any order of three pieces, both versions. */
 Test(reass, rfc791_and_rfc8200_every_order)
 {
 	static const unsigned order[6][3] = { { 0, 1, 2 }, { 0, 2, 1 },

@@ -52,7 +52,7 @@ offer(struct ipm_replay *r, const struct ipm_profile *p, uint64_t seq)
 /* --- tables ---------------------------------------------------------------- */
 
 /*
- * [ESP-3.4.3-11] [ESP-3.4.3-12] [ESP-3.4.3-13] [ESP-3.4.3-22] [AH-3.4.3-12]
+ * [ESP-3.4.3-11] [ESP-3.4.3-12] [ESP-3.4.3-13] [ESP-3.4.3-22] [AH-3.4.3-07]
  * The fact sheet's expected verdicts, window 32, both forms of FreeBSD.
  */
 Test(replay, rfc4303_3_4_3_freebsd_table_window_32)
@@ -107,7 +107,7 @@ Test(replay, freebsd_sa_20_02_old_packets_come_again)
 	free(b);
 }
 
-/* [ESP-3.4.3-23] The recommended 64: N-63 passes, N-64 does not. */
+/* [ESP-3.4.3-23] [AH-3.4.3-13] [AH-3.4.3-14] [AH-3.4.3-15] The recommended 64: N-63 passes, N-64 does not. */
 Test(replay, rfc4303_3_4_3_window_edges)
 {
 	static const uint32_t sizes[] = { 1, 2, 31, 32, 33, 63, 64, 65, 128,
@@ -129,7 +129,7 @@ Test(replay, rfc4303_3_4_3_window_edges)
 	}
 }
 
-/* [ESP-3.4.3-10] [ESP-3.4.3-20] Looking moves nothing. */
+/* [ESP-3.4.3-10] [ESP-3.4.3-20] [AH-3.4.3-12] Looking moves nothing. */
 Test(replay, rfc4303_3_4_3_looking_changes_nothing)
 {
 	struct ipm_profile p = profile(IPM_PF_OBSERVER);
@@ -151,7 +151,7 @@ Test(replay, rfc4303_3_4_3_looking_changes_nothing)
 	free(r);
 }
 
-/* [ESP-3.4.3-04] [ESP-3.4.3-01] Off: any number, any number of times. */
+/* [ESP-3.4.3-04] [ESP-3.4.3-01] [AH-3.4.3-01] [AH-3.4.3-02] Off: any number, any number of times. */
 Test(replay, rfc4303_3_4_3_off_accepts_everything)
 {
 	struct ipm_profile p = profile(IPM_PF_OBSERVER);
@@ -234,7 +234,7 @@ Test(replay, rfc4303_a2_2_only_the_64_bit_zero_is_none)
 }
 
 /*
- * [ESP-A3-01] [ESP-A3.1-01] [ESP-A3.2-01] [ESP-A3.2-02] Resynchronisation, and
+ * [ESP-A3-01] [ESP-A3.1-01] [ESP-A3.2-01] [ESP-A3.2-02] [AH-B3-01] Resynchronisation, and
  * what "consecutive" means in its two readings.
  */
 Test(replay, rfc4303_a3_two_readings_of_consecutive)
@@ -339,7 +339,7 @@ walk_capture(const char *path)
 	return rows;
 }
 
-/* [ESP-3.4.3-06] [ESP-3.4.3-07] [AH-3.4.3-06] [AH-3.4.3-07] */
+/* [ESP-3.4.3-06] [ESP-3.4.3-07] [AH-3.4.3-04] [AH-3.4.3-05] [AH-3.4.3-08] */
 Test(replay, captures_of_linux_agree)
 {
 	static const char *const names[] = { "replay-w0-null-sha1",
@@ -565,7 +565,7 @@ first_difference(enum fault fault, size_t steps)
 	return 0;
 }
 
-/* [ESP-A2.1-01] [ESP-3.4.3-24] [AH-B2.1-01] */
+/* [ESP-A2.1-01] [ESP-3.4.3-24] [AH-B2-01] */
 Test(replay, naive_twin_agrees)
 {
 	cr_expect_eq(first_difference(SOUND, 4000), 0);

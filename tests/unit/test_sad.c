@@ -205,7 +205,7 @@ next_random(uint64_t *state)
 	return z ^ z >> 31;
 }
 
-/* [ARCH-4.4.2-01] The index answers what walking the list answers. */
+/* The index answers what walking the list answers. */
 Test(derived, naive_lookup_agrees_on_random_histories)
 {
 	for (uint64_t seed = 1; seed <= 5; seed++) {
