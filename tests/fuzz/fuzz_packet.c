@@ -5,20 +5,44 @@
  *
  * Input: one octet for the link type, one for the profile, then frames, each
  * behind its length in two octets.  Whatever comes, each frame gets a verdict
- * and the state's digest stays defined.
+ * that can be shown, and every layer that is opened can be sealed again to the
+ * same octets.
  */
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "hx_config.h"
 #include "hx_engine.h"
+#include "hx_reseal.h"
+#include "hx_show.h"
 #include "wire/ipm_link.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static struct hx_engine engine;
 static struct hx_config config;
+static struct hx_reseal reseal;
+static struct ipm_trace trace;
+static FILE *nowhere;
 static bool ready;
+
+static void
+on_opened(void *ctx, const struct ipm_opened_layer *l)
+{
+	hx_reseal_layer(ctx, l);
+}
+
+/* Every form of output. */
+static void
+show(const struct ipm_observation *o, uint64_t n)
+{
+	struct hx_judged j = { .number = n, .o = o, .trace = &trace };
+
+	hx_show_json(nowhere, &j);
+	hx_show_line(nowhere, &j);
+	hx_show_full(nowhere, &j);
+}
 
 static void
 start(void)
@@ -30,8 +54,13 @@ start(void)
 		(void)fprintf(stderr, "%s\n", err.text);
 		abort();
 	}
-	if (!hx_engine_open(&engine, IPM_PF_OBSERVER))
+	nowhere = fopen("/dev/null", "w");
+	if (nowhere == NULL || !hx_engine_open(&engine, IPM_PF_OBSERVER))
 		abort();
+	hx_reseal_init(&reseal, &engine, true);
+	engine.opts.opened = on_opened;
+	engine.opts.opened_ctx = &reseal;
+	engine.opts.trace = &trace;
 	ready = true;
 }
 
@@ -64,13 +93,21 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		if (ipm_link_parse(linktype, frame, &ip) != IPM_R_OK)
 			continue;
 		o.reason = IPM_N_REASONS;
+		trace.n = trace.lost = 0;
+		hx_reseal_begin(&reseal);
 		hx_engine_observe(&engine, n, 0, ip, n + 1, &o);
 		if (o.reason >= IPM_N_REASONS || o.n_layers > IPM_LAYERS_MAX)
 			abort();
 		if (ipm_reasons[o.reason].verdict == IPM_V_ACCEPT &&
 		    o.inner.len == 0)
 			abort();
-		n++;
+		/* Odd choices are told; other octets would be a fault. */
+		if (strstr(reseal.why, "differs at octet") != NULL &&
+		    strstr(reseal.why, "outer header") == NULL) {
+			(void)fprintf(stderr, "%s\n", reseal.why);
+			abort();
+		}
+		show(&o, ++n);
 	}
 	if (ipm_state_digest(&engine.state) == 0)
 		abort();

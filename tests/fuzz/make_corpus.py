@@ -62,8 +62,13 @@ def from_captures():
         name = os.path.basename(path)[:-5]
         if any(k in name for k in skip):
             continue
-        frames = [x for x in frames_of(path) if len(x) <= 260]
-        frames = frames[26:60:3] if '.neg' in name else frames
+        # Compressed packets are the long ones.
+        limit = 600 if 'comp' in name else 260
+        frames = [x for x in frames_of(path) if len(x) <= limit]
+        if 'comp' in name and '.neg' not in name:
+            frames = [x for x in frames if len(x) > 120] + frames[:2]
+        if '.neg' in name:
+            frames = frames[26:60:3] or frames
         if frames:
             emit(name, ETHERNET, 0, frames[:6])
     emit('fragments', ETHERNET, 0,
