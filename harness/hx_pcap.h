@@ -1,7 +1,7 @@
 #ifndef HX_PCAP_H
 #define HX_PCAP_H
 
-/* Captures in, and clear packets out, through libpcap. */
+/* Captures, read through libpcap. */
 
 #include <stdio.h>
 
@@ -37,14 +37,5 @@ struct hx_pcap *hx_pcap_open_stream(
 int hx_pcap_next(struct hx_pcap *p, struct hx_frame *f, struct hx_err *err);
 
 void hx_pcap_close(struct hx_pcap *p);
-
-/* A capture of IP packets (LINKTYPE_RAW, nanoseconds) being written. */
-struct hx_pcap_out;
-
-struct hx_pcap_out *hx_pcap_create(const char *path, struct hx_err *err);
-void hx_pcap_write(
-    struct hx_pcap_out *o, uint64_t sec, uint32_t nsec, struct ipm_span packet);
-/* False with one line in err when not all could be written. */
-bool hx_pcap_finish(struct hx_pcap_out *o, struct hx_err *err);
 
 #endif

@@ -15,6 +15,7 @@
 #include "hx_config.h"
 #include "hx_engine.h"
 #include "hx_pcap.h"
+#include "hx_pcap_out.h"
 #include "hx_show.h"
 #include "wire/ipm_link.h"
 

@@ -2,9 +2,9 @@
 #define IPM_BYTES_H
 
 /*
- * Bounded views of octets, a reader with a sticky fault, big-endian load and
- * store.  Wire octets are read through these and never through a cast to a
- * struct, so a short packet is a reason and never an access out of bounds.
+ * Bounded views of octets, big-endian load and store.  Wire octets are read
+ * through these and never through a cast to a struct, so a short packet is a
+ * reason and never an access out of bounds.
  */
 
 #include <stdbool.h>
@@ -80,24 +80,6 @@ ipm_store64(uint8_t *p, uint64_t v)
 	ipm_store32(p, (uint32_t)(v >> 32));
 	ipm_store32(p + 4, (uint32_t)v);
 }
-
-/*
- * A cursor over a span.  The first read past the end sets `fault`; from then
- * on every read gives 0 or an empty span.  One test after a run of reads is
- * enough.  Fields are for ipm_rd_* alone.
- */
-struct ipm_reader {
-	struct ipm_span s;
-	size_t pos;
-	bool fault;
-};
-
-void ipm_rd_init(struct ipm_reader *r, struct ipm_span s);
-uint8_t ipm_rd8(struct ipm_reader *r);
-uint16_t ipm_rd16(struct ipm_reader *r); /* big-endian */
-uint32_t ipm_rd32(struct ipm_reader *r); /* big-endian */
-struct ipm_span ipm_rd_span(struct ipm_reader *r, size_t len);
-size_t ipm_rd_left(const struct ipm_reader *r);
 
 /*
  * Are the two runs of len octets equal?  Takes time that depends on len alone

@@ -1,10 +1,12 @@
 #!/usr/bin/python3
-"""Makes packet.setkey and the seeds of corpus/packet and corpus/pcap.
+"""Makes packet.setkey, the seeds of corpus/packet and corpus/pcap, and the bad
+ones of corpus/setkey and corpus/sidecar.
 
 Seeds are frames of vectors/captures and packets built with scapy.  Run from
 the top of the tree; the result is committed.
 """
 import glob
+import json
 import os
 import struct
 
@@ -166,6 +168,112 @@ def capture_files():
     open(PCAP + 'pcapng', 'wb').write(block)
 
 
+# Each of these earns another error.
+BAD_SETKEY = [
+    'add', 'add x y esp 1;', 'add 1.2.3.4 ::1 esp 0x1000 -E null "";',
+    'add -4 ::1 ::1 esp 0x1000 -E null "";', 'get 1.2.3.4 1.2.3.4 esp 1;',
+    'dump esp;', 'spddump;', 'dump;', 'flush ah;', 'spdflush;',
+    'delete 1.2.3.4 1.2.3.4 esp 0x1000;', 'deleteall 1.2.3.4 1.2.3.4 esp;',
+    'deleteall 1.2.3.4 1.2.3.4;', 'add 1.2.3.4 1.2.3.4 0x1000;',
+    'spdadd tagged "x" -P in none;', 'spdadd 1.2.3.4 1.2.3.4 any -P;',
+    'spdadd 1.2.3.4/24[80] 1.2.3.4[any] tcp -P out ipsec esp/transport//use;',
+    'spdadd 1.2.3.4[http] 1.2.3.4 tcp -P in none;',
+    'spdadd 1.2.3.4[0] 1.2.3.4[99999] udp -P in none;',
+    'spdadd ::/0 ::/0 icmp6 1,2 -P in discard;',
+    'spdadd ::/0 ::/0 icmp6 300,2 -P in discard;',
+    'spdadd ::/0 ::/0 tcp 1,2 -P in discard;',
+    'spdadd ::/0 ::/0 nosuchproto -P in discard;',
+    'spdadd ::/0 ::/0 icmp6 1, -P in none;',
+    'spddelete ::/0 ::/0 any -P out;', 'spdadd ::/129 ::/0 any -P in none;',
+    'add 1.2.3.4 1.2.3.4 esp 0 -E null "";',
+    'add 1.2.3.4 1.2.3.4 esp 77 -E null "";',
+    'add 1.2.3.4 1.2.3.4 esp 0x100000000 -E null "";',
+    'add 1.2.3.4 1.2.3.4 esp 4294967296 -E null "";',
+    'add 1.2.3.4 1.2.3.4 ipcomp 0x12345 -C deflate -R;',
+    'add 1.2.3.4 1.2.3.4 ipcomp 100 -C deflate;',
+    'add 1.2.3.4 1.2.3.4 ipcomp 2 -C deflate;',
+    'add 1.2.3.4 1.2.3.4 ipcomp 1000 -C lzs;',
+    'add 1.2.3.4 1.2.3.4 ipcomp 1000 -esn -C deflate;',
+    'add 1.2.3.4 1.2.3.4 ipcomp 1000 -r 4 -C deflate;',
+    'add 1.2.3.4 1.2.3.4 esp 1000 -natt 1.2.3.4[0] 1.2.3.4[4500] -E null "";',
+    'add 1.2.3.4 1.2.3.4 esp 1000 -natt ::1[1] 1.2.3.4[4500] -E null "";',
+    'add 1.2.3.4 1.2.3.4 esp 1000 -natt 1.2.3.4 1.2.3.4 -E null "";',
+    'add 1.2.3.4 1.2.3.4 esp-old 1000 -r 4 -E null "";',
+    'add 1.2.3.4 1.2.3.4 esp-old 1000 -esn -E null "";',
+    'add 1.2.3.4 1.2.3.4 ah-old 1000 -A keyed-md5 0x11;',
+    'add 1.2.3.4 1.2.3.4 esp 1000 -flag nosuch -E null "";',
+    'add 1.2.3.4 1.2.3.4 esp 1000 -seq 99999999999999999999 -E null "";',
+    'add 1.2.3.4 1.2.3.4 esp 1000 -seq 9999999999 -E null "";',
+    'add 1.2.3.4 1.2.3.4 esp 1000 -f zero-pad -f nocyclic-seq -lh 9 -ls 5 '
+    '-u 7 -m any -E des-cbc 0x1122334455667788;',
+    'add 1.2.3.4 1.2.3.4 esp 1000 -E aes-cbc 0x1;',
+    'add 1.2.3.4 1.2.3.4 esp 1000 -E aes-cbc 0x;',
+    'add 1.2.3.4 1.2.3.4 esp 1000 -E aes-cbc 12;',
+    'add 1.2.3.4 1.2.3.4 esp 1000 -E aes-cbc word;',
+    'add 1.2.3.4 1.2.3.4 esp 1000 -E nosuch 0x11;',
+    'add 1.2.3.4 1.2.3.4 esp 1000 -E null "" -A nosuch 0x11;',
+    'add 1.2.3.4 1.2.3.4 esp 1000 -E null "" -A hmac-md5 0x11;',
+    'add 1.2.3.4 1.2.3.4 esp 1000 -E null "unclosed',
+    'add 1.2.3.4 1.2.3.4 ah 1000 -E null "";',
+    'add 1.2.3.4 1.2.3.4 tcp 0x1000 -A tcp-md5 "secret";',
+    'add fe80::1%2 fe80::2%2 esp 0x1000 -E null "";',
+    'add 1.2.3.4 1.2.3.4 esp 0x1000 -E null "";\n' * 2,
+    '# only a comment\n', '\x01', '{', 'flush; ?',
+    'frobnicate;', 'add ' + 'a' * 100 + ' b esp 1;',
+]
+
+
+def bad_setkey():
+    for n, text in enumerate(BAD_SETKEY):
+        with open(f'tests/fuzz/corpus/setkey/bad-{n:02}', 'w') as f:
+            f.write(text)
+
+
+def bad_sidecars():
+    sa = {'proto': 'esp', 'spi': '0x00001000', 'mode': 'tunnel',
+          'src': '192.0.2.1', 'dst': '192.0.2.2', 'reqid': 1,
+          'encryption': {'algorithm': 'aes-gcm', 'key': '00' * 16,
+                         'salt': '00' * 4, 'icv_bits': 128},
+          'authentication': {'algorithm': 'none'}}
+    base = {'schema': 'ipsec-capture', 'version': 1, 'sas': [sa]}
+    wrong = [7, -1, 1e9, 'x', '', None, True, [], {}, 1.5, 2**40, [1], 'zz']
+    docs = [base, 7, [], dict(base, version=2), dict(base, schema='x'),
+            {k: v for k, v in base.items() if k != 'version'},
+            {k: v for k, v in base.items() if k != 'sas'},
+            dict(base, sas=[sa, sa])]
+    for key in ('sas', 'esn', 'replay_window', 'initial_seq', 'udp_encap',
+                'sa_flags', 'frames', 'negative'):
+        docs += [dict(base, **{key: w}) for w in wrong[:9]]
+    docs += [dict(base, initial_seq={'hi': 1, 'lo': 2}, esn=True),
+             dict(base, initial_seq={'hi': 1}),
+             dict(base, initial_seq={'hi': 'x', 'lo': 2}),
+             dict(base, sa_flags=['noecn', 'nosuch'])]
+    for key in sa:
+        docs += [dict(base, sas=[dict(sa, **{key: w})]) for w in wrong]
+        docs.append(dict(base, sas=[{k: v for k, v in sa.items()
+                                     if k != key}]))
+    for key in ('algorithm', 'key', 'salt', 'icv_bits'):
+        docs += [dict(base, sas=[dict(sa, encryption=dict(
+            sa['encryption'], **{key: w}))]) for w in wrong]
+    docs += [dict(base, sas=[dict(sa, **x)]) for x in (
+        {'proto': 'ah'}, {'proto': 'ipcomp'}, {'dst': '::1'},
+        {'proto': 'ipcomp', 'compression': 'deflate'},
+        {'proto': 'ipcomp', 'compression': 'lzs'}, {'mode': 'any'},
+        {'authentication': {'algorithm': 'hmac-sha1', 'key': '00' * 20,
+                            'icv_bits': 96}},
+        {'encryption': {'algorithm': 'aes-cbc', 'key': 'AB' * 16}},
+        {'encryption': {'algorithm': 'aes-cbc', 'key': '0' * 5000}},
+        {'spi': '0x123456789'}, {'spi': '0x'}, {'spi': '0x0'})]
+    seen = set()
+    for doc in docs:
+        text = json.dumps(doc, separators=(',', ':'))
+        if text not in seen:
+            with open(f'tests/fuzz/corpus/sidecar/bad-{len(seen):03}',
+                      'w') as f:
+                f.write(text)
+            seen.add(text)
+
+
 os.makedirs(PACKET, exist_ok=True)
 os.makedirs(PCAP, exist_ok=True)
 setkey()
@@ -173,3 +281,5 @@ from_captures()
 link_types()
 built()
 capture_files()
+bad_setkey()
+bad_sidecars()

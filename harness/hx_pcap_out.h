@@ -1,0 +1,18 @@
+#ifndef HX_PCAP_OUT_H
+#define HX_PCAP_OUT_H
+
+/* Clear packets, written through libpcap. */
+
+#include "hx_err.h"
+#include "wire/ipm_bytes.h"
+
+/* A capture of IP packets (LINKTYPE_RAW, nanoseconds) being written. */
+struct hx_pcap_out;
+
+struct hx_pcap_out *hx_pcap_create(const char *path, struct hx_err *err);
+void hx_pcap_write(
+    struct hx_pcap_out *o, uint64_t sec, uint32_t nsec, struct ipm_span packet);
+/* False with one line in err when not all could be written. */
+bool hx_pcap_finish(struct hx_pcap_out *o, struct hx_err *err);
+
+#endif
