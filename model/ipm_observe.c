@@ -293,8 +293,7 @@ open_esp(struct view *v, struct ipm_layer *l, struct ipm_derived_sa *dsa,
 	struct ipm_sa *sa = sa_of(v, dsa);
 	struct ipm_replay *win = window_of(v, sa);
 	struct ipm_esp_opened eo;
-	bool use_window = ipm_esp_has_integrity(&dsa->esp) ||
-	    ipm_sw(v->pf, IPM_SW_ESP_NULL_AUTH_REPLAY) != IPM_OFF;
+	bool use_window;
 	bool resynced = false;
 	enum ipm_reason r;
 	enum next n;
@@ -303,6 +302,9 @@ open_esp(struct view *v, struct ipm_layer *l, struct ipm_derived_sa *dsa,
 
 	if (dsa->err != IPM_OK)
 		return finish(v, IPM_R_NO_PROVIDER);
+	/* [ESP-3.4.3-02] */
+	use_window = ipm_esp_has_integrity(&dsa->esp) ||
+	    ipm_sw(v->pf, IPM_SW_ESP_NULL_AUTH_REPLAY) != IPM_OFF;
 	r = ipm_esp_peek(&dsa->esp, esp, &seq_lo);
 	if (r != IPM_R_OK)
 		return finish(v, r);
