@@ -66,9 +66,14 @@ ipm_off
 ipm_arena_take(struct ipm_arena *a, const struct ipm_alloc *alloc, size_t len)
 {
 	size_t size;
-	unsigned c = class_of(len, &size);
-	ipm_off off = a->free[c];
+	unsigned c;
+	ipm_off off;
 
+	/* Also keeps the rounding up of class_of from wrapping. */
+	if (len > a->limit)
+		return 0;
+	c = class_of(len, &size);
+	off = a->free[c];
 	if (off != 0 && c + 1 < IPM_ARENA_CLASSES) {
 		memcpy(&a->free[c], ipm_arena_at(a, off), sizeof a->free[c]);
 		memset(ipm_arena_at(a, off), 0, sizeof a->free[c]);
