@@ -33,9 +33,11 @@ hash(const struct ipm_addr *dst, uint8_t proto, uint32_t spi)
 	uint64_t h =
 	    mix((uint64_t)spi << 16 | (uint64_t)proto << 8 | dst->family);
 
+	/* No octet that ipm_addr_equal does not compare. */
+	if (dst->family == 4)
+		return (uint32_t)mix(h ^ ipm_load32(dst->octet));
 	h = mix(h ^ ipm_load64(dst->octet));
-	if (dst->family == 6)
-		h = mix(h ^ ipm_load64(dst->octet + 8) ^ dst->scope);
+	h = mix(h ^ ipm_load64(dst->octet + 8) ^ dst->scope);
 	return (uint32_t)h;
 }
 
@@ -65,7 +67,7 @@ reserve(struct ipm_derived *d, const struct ipm_arena *a, uint32_t n)
 	void *p;
 
 	if (n > d->cap) {
-		uint32_t cap = d->cap == 0 ? 8 : d->cap * 2;
+		uint32_t cap = d->cap + d->cap / 2 + 8;
 
 		if (cap < n)
 			cap = n;
@@ -110,8 +112,9 @@ append(struct ipm_derived *d, const struct ipm_arena *a, ipm_off off)
 
 	if (reserve(d, a, d->count + 1) != IPM_OK)
 		return IPM_ERR_NOMEM;
-	d->sas[d->count] =
-	    (struct ipm_derived_sa){ .serial = sa->serial, .off = off };
+	d->sas[d->count] = (struct ipm_derived_sa){
+		.serial = sa->serial, .off = off, .proto = sa->proto
+	};
 	insert(d, a, d->count++);
 	if ((sa->flags & IPM_SAF_NATT) != 0)
 		note_port(d, sa->dport);
@@ -122,7 +125,7 @@ append(struct ipm_derived *d, const struct ipm_arena *a, ipm_off off)
 static struct ipm_session *
 session_of(const struct ipm_derived_sa *s)
 {
-	return s->esp.session != NULL ? s->esp.session : s->ah.session;
+	return s->proto == IPM_PROTO_ESP ? s->esp.session : s->ah.session;
 }
 
 static void
@@ -212,7 +215,17 @@ key_at(const struct ipm_arena *a, ipm_off off)
 	return ipm_arena_at(a, off);
 }
 
-/* Opens the session and copies what the transforms ask of the SA. */
+static enum ipm_pad_fill
+pad_fill(const struct ipm_sa *sa)
+{
+	if ((sa->flags & IPM_SAF_PAD_ZERO) != 0)
+		return IPM_PAD_ZERO;
+	return (sa->flags & IPM_SAF_PAD_RANDOM) != 0 ? IPM_PAD_RANDOM
+						     : IPM_PAD_SEQ;
+}
+
+/* Opens the session, and copies what the transforms ask of the SA even when
+ * there is none: callers ask the rows before they look at ->err. */
 static void
 open_sa(
     struct ipm_derived *d, const struct ipm_arena *a, struct ipm_derived_sa *s)
@@ -232,22 +245,15 @@ open_sa(
 
 	s->opened = 1;
 	s->err = IPM_OK;
-	if (enc == NULL && auth == NULL)
-		return;
-	s->err = d->provider->open(d->provider, &desc, &session);
-	if (s->err != IPM_OK)
-		return;
+	if (enc != NULL || auth != NULL)
+		s->err = d->provider->open(d->provider, &desc, &session);
 	if (sa->proto == IPM_PROTO_ESP) {
 		s->esp = (struct ipm_esp_sa){ .spi = sa->spi,
 			.enc = enc,
 			.auth = auth,
 			.esn = (sa->flags & IPM_SAF_ESN) != 0,
 			.old = (sa->flags & IPM_SAF_OLD) != 0,
-			.pad_fill = (sa->flags & IPM_SAF_PAD_ZERO) != 0
-			    ? IPM_PAD_ZERO
-			    : (sa->flags & IPM_SAF_PAD_RANDOM) != 0
-			    ? IPM_PAD_RANDOM
-			    : IPM_PAD_SEQ,
+			.pad_fill = pad_fill(sa),
 			.provider = d->provider,
 			.session = session };
 		memcpy(s->esp.salt, ek + desc.enc_key.len, enc_salt);

@@ -4,7 +4,9 @@
 /*
  * Data that can be thrown away and rebuilt from the state at any time: the
  * index over the SAD and the keyed crypto sessions.  Never copied with a
- * state, never digested; keyed by the SA's serial number.
+ * state, never digested; keyed by the SA's serial number.  It follows one
+ * state: a copy that has gone its own way gives its next SA the serial number
+ * that the original gives to another one, so it needs derived data of its own.
  */
 
 #include "../transform/ipm_ah.h"
@@ -14,11 +16,14 @@
 /* What the data path needs of one SA, ready to use. */
 struct ipm_derived_sa {
 	uint64_t serial;
-	ipm_off off;           /* of the SA in the arena */
-	uint8_t opened;        /* the session was asked for */
-	enum ipm_err err;      /* why there is no session */
-	struct ipm_esp_sa esp; /* proto 50 */
-	struct ipm_ah_sa ah;   /* proto 51 */
+	ipm_off off;      /* of the SA in the arena */
+	uint8_t proto;    /* the SA's, and which member is meant */
+	uint8_t opened;   /* the session was asked for */
+	enum ipm_err err; /* why there is no session */
+	union {
+		struct ipm_esp_sa esp; /* proto 50 */
+		struct ipm_ah_sa ah;   /* proto 51; 6 has its session here */
+	};
 };
 
 struct ipm_derived {
