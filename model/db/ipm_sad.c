@@ -102,6 +102,42 @@ key_fits(const struct ipm_alg *a, struct ipm_span key, struct phrase *p)
 	return false;
 }
 
+/* Is a row of the kind that its place takes?  A key needs a row. */
+static bool
+place_fits(const struct ipm_alg *a, struct ipm_span key, bool kind_ok,
+    const char *place, struct phrase *p)
+{
+	if (a == NULL && key.len != 0) {
+		put(p, "a key without ");
+		put(p, place);
+		return false;
+	}
+	if (a == NULL || kind_ok)
+		return true;
+	put(p, a->name);
+	put(p, " is not ");
+	put(p, place);
+	return false;
+}
+
+static bool
+kinds_fit(const struct ipm_sa_config *c, struct phrase *p)
+{
+	const struct ipm_span none = { NULL, 0 };
+
+	return place_fits(c->enc, c->enc_key,
+		   c->enc != NULL &&
+		       (c->enc->kind == IPM_ALG_CIPHER ||
+			   c->enc->kind == IPM_ALG_AEAD),
+		   "an encryption algorithm", p) &&
+	    place_fits(c->auth, c->auth_key,
+		c->auth != NULL && c->auth->kind == IPM_ALG_AUTH,
+		"an authentication algorithm", p) &&
+	    place_fits(c->comp, none,
+		c->comp != NULL && c->comp->kind == IPM_ALG_COMP,
+		"a compression algorithm", p);
+}
+
 /* What each protocol needs and cannot take. */
 static bool
 algorithms_fit(const struct ipm_sa_config *c, struct phrase *p)
@@ -143,7 +179,8 @@ algorithms_fit(const struct ipm_sa_config *c, struct phrase *p)
 		}
 		return true;
 	case IPM_PROTO_TCP:
-		if (c->auth == NULL || c->auth->prim != IPM_PRIM_TCP_MD5) {
+		if (c->auth == NULL || c->auth->prim != IPM_PRIM_TCP_MD5 ||
+		    c->enc != NULL) {
 			put(p, "TCP needs the algorithm tcp-md5");
 			return false;
 		}
@@ -177,7 +214,7 @@ ipm_sad_refusal(const struct ipm_sa_config *c, char *buf, size_t len)
 		put(&p, "source and destination are of different families");
 		return buf;
 	}
-	if (!algorithms_fit(c, &p))
+	if (!algorithms_fit(c, &p) || !kinds_fit(c, &p))
 		return buf;
 	if ((c->enc != NULL && !key_fits(c->enc, c->enc_key, &p)) ||
 	    (c->auth != NULL && !key_fits(c->auth, c->auth_key, &p)))

@@ -105,6 +105,23 @@ Test(sad, refusals_say_what_is_wrong)
 		{ NULL, NULL, 108, 0, 0,
 		    "IPcomp needs a compression algorithm and nothing else" },
 		{ NULL, NULL, 17, 0, 0, "protocol 17 has no SAs" },
+		{ "hmac-sha1", NULL, 50, 20, 0,
+		    "hmac-sha1 is not an encryption algorithm" },
+		{ "deflate", NULL, 50, 0, 0,
+		    "deflate is not an encryption algorithm" },
+		{ "aes-cbc", "aes-xcbc-prf-128", 50, 16, 16,
+		    "aes-xcbc-prf-128 is not an authentication algorithm" },
+		{ NULL, "aes-cbc", 51, 0, 16,
+		    "aes-cbc is not an authentication algorithm" },
+		{ NULL, "aes-gmac", 51, 0, 20,
+		    "aes-gmac is not an authentication algorithm" },
+		{ NULL, "aes-gmac-auth", 51, 0, 20, NULL },
+		{ "aes-cbc", NULL, 50, 16, 20,
+		    "a key without an authentication algorithm" },
+		{ NULL, "hmac-sha1", 51, 16, 20,
+		    "a key without an encryption algorithm" },
+		{ "aes-cbc", "tcp-md5", 6, 16, 8,
+		    "TCP needs the algorithm tcp-md5" },
 	};
 	char why[160];
 
@@ -291,6 +308,95 @@ Test(derived, sessions_are_opened_once_and_survive)
 	cr_assert_not_null(hit);
 	cr_expect_eq(hit->esp.session, s);
 	cr_expect_eq(x->fake.opened, 1);
+	dbs_free(x);
+}
+
+/* What an IPcomp SA cannot be: CPIs have 16 bits (RFC 3173 2.1), no keys. */
+Test(sad, rfc3173_refusals_of_ipcomp)
+{
+	static const uint8_t big[70000];
+	struct ipm_sa_config good = config(4, 1, 0xffff), c;
+	char why[160];
+
+	good.proto = IPM_PROTO_IPCOMP;
+	good.enc = good.auth = NULL;
+	good.enc_key.len = good.auth_key.len = 0;
+	good.comp = ipm_alg_by_name("deflate");
+	cr_expect_null(ipm_sad_refusal(&good, why, sizeof why));
+	c = good;
+	c.spi = 0x10000;
+	cr_expect_str_eq(
+	    ipm_sad_refusal(&c, why, sizeof why), "a CPI has 16 bits");
+	/* A key that the 16-bit length of the SA could not hold. */
+	c = good;
+	c.enc_key = ipm_span(big, sizeof big);
+	cr_expect_str_eq(ipm_sad_refusal(&c, why, sizeof why),
+	    "a key without an encryption algorithm");
+	c = good;
+	c.comp = ipm_alg_by_name("null");
+	cr_expect_str_eq(ipm_sad_refusal(&c, why, sizeof why),
+	    "null is not a compression algorithm");
+}
+
+/*
+ * The list holds the order of addition; serial numbers ascend, and none comes
+ * twice, whatever is deleted; the generation changes with every step.  The
+ * naive twin is an array.
+ */
+Test(sad, order_serials_and_generation_on_a_random_history)
+{
+	static struct {
+		ipm_off off;
+		uint64_t serial;
+		uint32_t spi;
+	} rows[1000];
+	struct dbs *x = dbs_new();
+	uint64_t rng = 7, last = 0, generation = x->s.sad.generation;
+	size_t n = 0;
+
+	for (unsigned step = 0; step < 1000; step++) {
+		uint64_t r = next_random(&rng);
+		ipm_off off;
+		size_t i = 0;
+
+		if (n == 0 || r % 8 < 5) {
+			struct ipm_sa_config c = config(6, 1, 0x100 + step);
+			const struct ipm_sa *sa;
+
+			rows[n].off = add(x, &c);
+			sa = ipm_arena_at(&x->s.arena, rows[n].off);
+			cr_assert_gt(sa->serial, last);
+			last = rows[n].serial = sa->serial;
+			rows[n++].spi = c.spi;
+		} else {
+			/* First, last, any. */
+			size_t k = r % 8 == 5 ? 0
+			    : r % 8 == 6      ? n - 1
+					      : (r >> 8) % n;
+
+			cr_assert_eq(
+			    ipm_sad_del(&x->s.sad, &x->s.arena, rows[k].off),
+			    IPM_OK);
+			memmove(&rows[k], &rows[k + 1],
+			    (n - k - 1) * sizeof rows[0]);
+			n--;
+		}
+		cr_assert_neq(x->s.sad.generation, generation);
+		generation = x->s.sad.generation;
+		cr_assert_eq(x->s.sad.count, n);
+		for (off = x->s.sad.first; off != 0; i++) {
+			const struct ipm_sa *sa =
+			    ipm_arena_at(&x->s.arena, off);
+
+			cr_assert_lt(i, n);
+			cr_assert_eq(sa->serial, rows[i].serial);
+			cr_assert_eq(sa->spi, rows[i].spi);
+			cr_assert_eq(sa->created, 5);
+			off = sa->next;
+		}
+		cr_assert_eq(i, n);
+		cr_assert_eq(x->s.sad.last, n == 0 ? 0 : rows[n - 1].off);
+	}
 	dbs_free(x);
 }
 
