@@ -9,6 +9,7 @@
 
 #include <string.h>
 
+/* [ESP-3.4.3-22] [ESP-3.4.3-24] [AH-3.4.3-13] [AH-3.4.3-15] Any size. */
 static uint32_t
 blocks_for(uint32_t size)
 {
@@ -33,7 +34,7 @@ void
 ipm_replay_init(struct ipm_replay *r, uint32_t size, bool esn, uint64_t last)
 {
 	memset(r, 0, ipm_replay_octets(size));
-	r->top = last;
+	r->top = last; /* [ESP-3.4.3-06] [AH-3.4.3-04] */
 	r->size = size;
 	r->blocks = blocks_for(size);
 	r->esn = esn;
@@ -55,6 +56,7 @@ enum ipm_reason
 ipm_replay_infer(const struct ipm_replay *r, const struct ipm_profile *pf,
     uint32_t seq_lo, uint64_t *seq)
 {
+	/* [ESP-3.4.3-14] [ESP-3.4.3-15] [AH-3.4.3-08] [AH-B2-01] */
 	uint32_t tl = (uint32_t)r->top, bl = tl - r->size + 1;
 	uint64_t th = r->top >> 32;
 
@@ -103,25 +105,27 @@ enum ipm_reason
 ipm_replay_check(
     const struct ipm_replay *r, const struct ipm_profile *pf, uint64_t seq)
 {
-	/* [ESP-3.4.3-04] */
+	/* [ESP-3.4.3-01] [ESP-3.4.3-04] [AH-3.4.3-01] [AH-3.4.3-02] */
 	if (r->size == 0)
 		return IPM_R_OK;
 	if (ipm_sw(pf, IPM_SW_REPLAY_OLD) != IPM_OFF && !r->esn)
 		return check_old_accept(seq);
-	/* [ESP-A2.2-04] Only the 64-bit number 0 is never sent. */
+	/* [ESP-A2.2-04] [ESP-2.2-05] [AH-2.5-04] Only the 64-bit number 0 is never sent. */
 	if (seq == 0)
 		return IPM_R_SEQ_ZERO;
-	/* [ESP-3.4.3-13] */
+	/* [ESP-3.4.3-13] [AH-3.4.3-07] */
 	if (seq > r->top)
 		return IPM_R_OK;
 	/* [ESP-3.4.3-11] */
 	if (r->top - seq >= r->size)
 		return IPM_R_LEFT_OF_WINDOW;
-	/* [ESP-3.4.3-12] */
+	/* [ESP-3.4.3-12] [ESP-3.4.3-07] [AH-3.4.3-05] [ESP-A2.1-02]
+	 * [ESP-A2.1-03] The ring of blocks knows no subspaces. */
 	return seen(r, seq) ? IPM_R_REPLAYED : IPM_R_OK;
 }
 
-/* [ESP-A2.1-01] The window moves right up to seq. */
+/* [ESP-A2.1-01] [ESP-A2.3-01] The window moves right up to seq; all 64 bits
+ * of the top move at once. */
 static void
 advance(struct ipm_replay *r, uint64_t seq)
 {
@@ -187,6 +191,7 @@ ipm_replay_mark(
 	return IPM_R_OK;
 }
 
+/* [ESP-3.4.3-16] [ESP-A3-01] [AH-3.4.3-09] [AH-B3-01] */
 uint32_t
 ipm_replay_failed(struct ipm_replay *r, const struct ipm_profile *pf)
 {
@@ -206,6 +211,7 @@ ipm_replay_other(struct ipm_replay *r, const struct ipm_profile *pf)
 		r->failures = 0;
 }
 
+/* [ESP-A3.2-02] */
 void
 ipm_replay_resync(struct ipm_replay *r, uint64_t seq)
 {

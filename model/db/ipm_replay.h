@@ -67,8 +67,9 @@ enum ipm_reason ipm_replay_check(
 /*
  * The ICV of this number has held: judges it again (two copies may have been
  * looked at before either was marked) and moves the window.  Also ends a run
- * of failures.  Returns as check does; r changes on IPM_R_OK only (and by
- * FreeBSD's rules under replay-old-accept).
+ * of failures, whatever it answers.  Returns as check does; top, bits and
+ * accepted change on IPM_R_OK only (and by FreeBSD's rules under
+ * replay-old-accept).
  */
 enum ipm_reason ipm_replay_mark(
     struct ipm_replay *r, const struct ipm_profile *pf, uint64_t seq);
