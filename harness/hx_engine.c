@@ -9,13 +9,23 @@
 static void *
 resize(void *ctx, void *old, size_t old_size, size_t new_size)
 {
+	void *p = NULL;
+
 	(void)ctx;
-	(void)old_size;
-	if (new_size == 0) {
-		free(old);
-		return NULL;
+	if (new_size != 0) {
+		p = malloc(new_size);
+		if (p == NULL)
+			return NULL;
 	}
-	return realloc(old, new_size);
+	/* Not realloc: it would leave keys in the block it moved from. */
+	if (old != NULL) {
+		if (p != NULL)
+			memcpy(
+			    p, old, old_size < new_size ? old_size : new_size);
+		ipm_wipe(old, old_size);
+		free(old);
+	}
+	return p;
 }
 
 struct ipm_alloc

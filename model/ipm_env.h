@@ -14,7 +14,8 @@
 
 /*
  * Memory.  resize(old NULL) allocates, resize(new_size 0) frees and returns
- * NULL.  A failure returns NULL and leaves the old block as it was.
+ * NULL.  A failure returns NULL and leaves the old block as it was.  Blocks
+ * hold keys: one that is freed or left behind by a move is wiped by resize.
  */
 struct ipm_alloc {
 	void *ctx;
