@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "hx_check.h"
+#include "hx_pfkey.h"
 #include "hx_replay.h"
 #include "hx_tables.h"
 
@@ -17,6 +18,7 @@ static const struct {
 	{ "replay", hx_cmd_replay, "a verdict for every frame of a capture" },
 	{ "explain", hx_cmd_explain, "one frame of a capture in full" },
 	{ "check", hx_cmd_check, "run vector and sidecar files" },
+	{ "pfkey", hx_cmd_pfkey, "PF_KEY messages: decode, encode" },
 	{ "reasons", hx_cmd_reasons, "every way a packet can end" },
 	{ "profiles", hx_cmd_profiles, "the switches and their profiles" },
 	{ "crypto", hx_cmd_crypto, "the algorithms (crypto list)" },

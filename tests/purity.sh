@@ -2,7 +2,7 @@
 # The model's library keeps no state of its own and calls nothing of the
 # outside: every .data and .bss is empty, and what is not defined inside is on
 # a short list.
-#   purity.sh LIBRARY
+#   purity.sh LIBRARY [LIBRARY-BELOW...]
 set -eu
 lib=$1
 bad=0
@@ -15,7 +15,7 @@ size -A "$lib" | awk '
 	END { exit bad }' || bad=1
 
 allowed='^(mem(cpy|move|set|cmp|chr)|str(len|cmp|ncmp|chr|cspn)|__assert_fail|__stack_chk_fail|_GLOBAL_OFFSET_TABLE_)$'
-nm "$lib" | awk 'NF == 3 && $2 ~ /[A-TV-Z]/ { print $3 }' | sort -u \
+nm "$@" | awk 'NF == 3 && $2 ~ /[A-TV-Z]/ { print $3 }' | sort -u \
 	>"${TMPDIR:-/tmp}/defined.$$"
 nm -u "$lib" | awk '$1 == "U" { print $2 }' | sort -u |
 	comm -23 - "${TMPDIR:-/tmp}/defined.$$" | grep -Ev "$allowed" \

@@ -274,6 +274,34 @@ def bad_sidecars():
             seen.add(text)
 
 
+def pfkey():
+    """A message of each kind that the kernels' messages have."""
+    out = 'tests/fuzz/corpus/pfkey/'
+    os.makedirs(out, exist_ok=True)
+    seen = set()
+
+    def take(selector, raw, name):
+        if len(raw) < 16:
+            return
+        kinds, off = [raw[1]], 16
+        while off + 4 <= len(raw) and raw[off:off + 2] != b'\0\0':
+            kinds.append(raw[off + 2])
+            off += int.from_bytes(raw[off:off + 2], 'little') * 8
+        key = (selector, tuple(kinds))
+        if key not in seen and len(raw) < 600:
+            seen.add(key)
+            open(out + name, 'wb').write(bytes([selector]) + raw)
+
+    for path in sorted(glob.glob(CAPTURES + 'pfkey/*.bin')):
+        take(3, open(path, 'rb').read(), 'linux-' + os.path.basename(path))
+    cases = json.load(open('vectors/freebsd/pfkey-exchanges.json'))['cases']
+    for case in cases:
+        for n, step in enumerate(case['steps']):
+            for m in [step.get('request', '')] + step.get('replies', []):
+                take(0, bytes.fromhex(m),
+                     f"freebsd-{case['id']}-{n}")
+
+
 os.makedirs(PACKET, exist_ok=True)
 os.makedirs(PCAP, exist_ok=True)
 setkey()
@@ -283,3 +311,4 @@ built()
 capture_files()
 bad_setkey()
 bad_sidecars()
+pfkey()
