@@ -102,10 +102,12 @@ compute(const struct ipm_ah_sa *sa, struct ipm_span hdr, const uint8_t *ah,
 	    ipm_alg_nonce(sa->auth, sa->salt, ah + fixed_len(sa), nonce);
 	parts[n++] = hdr;
 	parts[n++] = ipm_span(ah, lead);
+	/* [AH-3.3.3.1-03] [AHOLD-RFC1826-08] The ICV counts as zero; the
+	 * fill behind it as it stands [AH-3.3.3.2.1-01] [AH-3.4.4-04]. */
 	parts[n++] = ipm_span(zero, icv_len(sa));
 	parts[n++] =
 	    ipm_span(ah + lead + icv_len(sa), ahlen - lead - icv_len(sa));
-	parts[n++] = payload;
+	parts[n++] = payload; /* [AH-3.3.3-02] */
 	if (sa->esn) {
 		ipm_store32(hi, (uint32_t)(seq >> 32));
 		parts[n++] = ipm_span(hi, sizeof hi);
@@ -121,6 +123,7 @@ read_choices(const struct ipm_ah_sa *sa, const uint8_t *ah, size_t ahlen,
 	size_t bare = bare_len(sa);
 
 	c->seq = seq;
+	/* [AH-2.3-02] [AHOLD-RFC1826-03] */
 	c->reserved = ipm_load16(ah + 2);
 	memcpy(c->iv, ah + fixed_len(sa), sa->auth->iv_len);
 	c->fill_len = (uint8_t)(ahlen - bare);
@@ -134,11 +137,13 @@ ipm_ah_open(const struct ipm_ah_sa *sa, const struct ipm_profile *pf,
     struct ipm_ah_opened *o)
 {
 	struct ipm_span ah = ipm_span_from(ip->packet, ip->hlen);
-	uint8_t mac[IPM_ICV_MAX];
+	uint8_t mac[IPM_ICV_MAX] = { 0 };
 	const uint8_t *received;
 	enum ipm_reason r;
 	size_t seen; /* octets of the header that count */
 
+	o->next_header = 0;
+	o->ahlen = 0;
 	o->icv_ok = false;
 	o->icv_len = icv_len(sa);
 	o->payload = ipm_span(NULL, 0);
@@ -146,6 +151,7 @@ ipm_ah_open(const struct ipm_ah_sa *sa, const struct ipm_profile *pf,
 		return IPM_R_BAD_LENGTH;
 	o->next_header = ah.p[0];
 	o->ahlen = stated_len(sa, ah.p[1]);
+	/* [AH-2.2-03] */
 	if (o->ahlen > ah.len || !length_ok(sa, pf, ip->version, o->ahlen))
 		return IPM_R_BAD_LENGTH;
 	if (cap < ip->hlen)
@@ -160,6 +166,7 @@ ipm_ah_open(const struct ipm_ah_sa *sa, const struct ipm_profile *pf,
 		ipm_span_from(ah, o->ahlen), seq, mac) != IPM_OK)
 		return IPM_R_CRYPTO_FAILED;
 	received = ah.p + fixed_len(sa) + sa->auth->iv_len;
+	/* [AH-3.4.4-01] [AH-3.4.3-10] [AHOLD-RFC1826-12] */
 	o->icv_ok = ipm_ct_equal(mac, received, o->icv_len);
 	r = o->icv_ok ? IPM_R_OK : IPM_R_ICV_BAD;
 	ipm_trace_add(trace, IPM_STEP_ICV, r, ip->packet.len, o->icv_len);
@@ -174,6 +181,23 @@ ipm_ah_open(const struct ipm_ah_sa *sa, const struct ipm_profile *pf,
 	return IPM_R_OK;
 }
 
+/* All of the AH header but the ICV. */
+static void
+write_ah(const struct ipm_ah_sa *sa, const struct ipm_ah_choices *c,
+    uint8_t next_header, uint8_t *ah, size_t ahlen)
+{
+	ah[0] = next_header; /* [AH-2.1-01] */
+	/* [AH-2.2-01] [AHOLD-RFC1826-02] */
+	ah[1] = (uint8_t)(sa->old ? (ahlen - 8) / 4 : ahlen / 4 - 2);
+	ipm_store16(ah + 2, c->reserved);
+	ipm_store32(ah + 4, sa->spi);
+	/* [AH-2.5-02] [AH-2.5.1-03] [AHOLD-RFC1826-01] */
+	if (!sa->old)
+		ipm_store32(ah + 8, (uint32_t)c->seq);
+	memcpy(ah + fixed_len(sa), c->iv, sa->auth->iv_len);
+	memcpy(ah + bare_len(sa), c->fill, c->fill_len);
+}
+
 enum ipm_reason
 ipm_ah_seal(const struct ipm_ah_sa *sa, const struct ipm_profile *pf,
     const struct ipm_ah_knobs *knobs, const struct ipm_ah_choices *c,
@@ -182,50 +206,35 @@ ipm_ah_seal(const struct ipm_ah_sa *sa, const struct ipm_profile *pf,
     size_t *len)
 {
 	size_t ahlen = bare_len(sa) + c->fill_len;
-	size_t total = hdr.len + ahlen + payload.len, seen;
-	uint8_t saved[IPM_IP6_HLEN * 4], mac[IPM_ICV_MAX], *ah;
+	size_t total = hdr.len + ahlen + payload.len, seen = hdr.len;
+	uint8_t mac[IPM_ICV_MAX] = { 0 }, *ah = out + hdr.len;
+	enum ipm_err err = IPM_OK;
 	enum ipm_reason r;
-	enum ipm_err err;
 
 	*len = 0;
-	if (ahlen % 4 != 0 || ahlen > 1024)
+	if (ahlen % 4 != 0 || c->fill_len > sizeof c->fill)
 		return IPM_R_BAD_LENGTH;
 	if (total > cap)
 		return IPM_R_NO_MEMORY;
-	ah = out + hdr.len;
 	memcpy(out, hdr.p, hdr.len);
-	memcpy(ah + ahlen, payload.p, payload.len);
+	/* [AH-2-01] [AH-3.3.3.1.1.1-04] Length and protocol as sent. */
 	if (!ipm_ip_rewrite(
 		out, version, hdr.len, total, proto_off, IPM_PROTO_AH))
 		return IPM_R_TOO_BIG;
-	ah[0] = next_header;
-	ah[1] = (uint8_t)(sa->old ? (ahlen - 8) / 4 : ahlen / 4 - 2);
-	ipm_store16(ah + 2, c->reserved);
-	ipm_store32(ah + 4, sa->spi);
-	if (!sa->old)
-		ipm_store32(ah + 8, (uint32_t)c->seq);
-	memcpy(ah + fixed_len(sa), c->iv, sa->auth->iv_len);
-	memcpy(ah + bare_len(sa), c->fill, c->fill_len);
+	if (payload.len != 0)
+		memcpy(ah + ahlen, payload.p, payload.len);
+	write_ah(sa, c, next_header, ah, ahlen);
 
-	/*
-	 * The header is massaged in place and put back: out holds it twice
-	 * when the chain is long, so the copy lies where nothing is yet.
-	 */
-	if (hdr.len <= sizeof saved) {
-		memcpy(saved, out, hdr.len);
-	} else if (total + hdr.len <= cap) {
-		memcpy(out + total, out, hdr.len);
-	} else {
-		return IPM_R_NO_MEMORY;
-	}
-	seen = hdr.len;
+	/* The header is massaged where it stands and then written again. */
 	r = ipm_ah_massage(out, &seen, version, pf, knobs,
 	    ipm_alg_is_keyed_hash(sa->auth), outbound);
-	err = r != IPM_R_OK
-	    ? IPM_OK
-	    : compute(sa, ipm_span(out, seen), ah, ahlen,
-		  ipm_span(ah + ahlen, payload.len), c->seq, mac);
-	memcpy(out, hdr.len <= sizeof saved ? saved : out + total, hdr.len);
+	if (r == IPM_R_OK)
+		err = compute(sa, ipm_span(out, seen), ah, ahlen,
+		    ipm_span(ah + ahlen, payload.len), c->seq, mac);
+	/* [MAN-cleartos-04] What counts as zero is sent as it is. */
+	memcpy(out, hdr.p, hdr.len);
+	(void)ipm_ip_rewrite(
+	    out, version, hdr.len, total, proto_off, IPM_PROTO_AH);
 	if (r != IPM_R_OK)
 		return r;
 	if (err != IPM_OK)
@@ -240,14 +249,22 @@ ipm_ah_judge(const struct ipm_ah_sa *sa, const struct ipm_ah_choices *c,
     uint8_t ip_version)
 {
 	size_t ahlen = bare_len(sa) + c->fill_len;
+	size_t least;
 
 	if (c->reserved != 0)
 		return "reserved"; /* [AH-2.3-01] */
 	if (c->seq == 0 && !sa->old)
 		return "seq-zero";
-	if (ip_version == 6 && ahlen % 8 != 0)
-		return "icv-fill";
-	if (ahlen % 4 != 0 || c->fill_len >= 8)
-		return "icv-fill";
-	return NULL;
+	/*
+	 * [AH-2.6-03] [AH-3.3.3.2.1-02] No more than the alignment needs; in
+	 * IPv4 that of 8 passes, which Linux keeps unless told ALIGN4 (the
+	 * profile's ah-icv-pad refuses it on opening).
+	 */
+	least = ipm_ah_len(sa, ip_version, 0);
+	if (ahlen == least)
+		return NULL;
+	if (ip_version == 4 && !sa->align4 &&
+	    ahlen == ipm_ah_len(sa, ip_version, 8))
+		return NULL;
+	return "icv-fill";
 }

@@ -50,10 +50,18 @@ struct ipm_ah_opened {
 	uint8_t received[IPM_ICV_MAX];
 };
 
-/* Octets of the AH header in a packet of this IP version with this padding. */
+/*
+ * Octets of the AH header in a packet of this IP version, filled to a multiple
+ * of fill_to; 0 stands for what RFC 4302 2.6 wants: 4 in IPv4, 8 in IPv6.
+ */
 size_t ipm_ah_len(
     const struct ipm_ah_sa *sa, uint8_t ip_version, size_t fill_to);
 
+/*
+ * The sequence number as it stands in the AH header at the front of ah; 0 with
+ * `old`, which has none.
+ * Returns IPM_R_OK, or BAD_LENGTH when ah is too short to have one.
+ */
 enum ipm_reason ipm_ah_peek(
     const struct ipm_ah_sa *sa, struct ipm_span ah, uint32_t *seq_lo);
 
@@ -96,9 +104,12 @@ enum ipm_reason ipm_ah_massage(uint8_t *hdr, size_t *hlen, uint8_t version,
  *            headers included, with any protocol, length and checksum: the
  *            packet written has them right (protocol 51 at proto_off)
  *   payload  what stands behind hdr now
+ *   outbound see ipm_ah_massage
+ *   out      room for the packet; does not overlap hdr, c or payload
  *
- * Returns IPM_R_OK with *len set, TOO_BIG, OPTION_BAD, EXT_BAD,
- * CRYPTO_FAILED; NO_MEMORY when cap is too small.
+ * Returns IPM_R_OK with *len set; with *len 0 and anything in out: BAD_LENGTH
+ * (c->fill_len is more than 8, or leaves no multiple of 4), TOO_BIG (the
+ * length field), NO_MEMORY (cap), OPTION_BAD, EXT_BAD, CRYPTO_FAILED.
  */
 enum ipm_reason ipm_ah_seal(const struct ipm_ah_sa *sa,
     const struct ipm_profile *pf, const struct ipm_ah_knobs *knobs,

@@ -139,8 +139,8 @@ massage_tlvs(uint8_t *p, size_t len, bool whole)
 }
 
 /*
- * [AH-A2-01] [AH-3.3.3.1.2.1-02] A routing header of type 0 as it arrives: every remaining hop
- * swaps the destination with its segment.
+ * [AH-A2-01] [AH-3.3.3.1.2.1-02] A routing header of type 0 as it arrives:
+ * every remaining hop swaps the destination with its segment.
  */
 static void
 finish_route(uint8_t *hdr, uint8_t *rt, size_t len)

@@ -56,6 +56,8 @@ ipm_ipcomp_open(const struct ipm_compressor *comp, const struct ipm_profile *pf,
 	    ipm_sw(pf, IPM_SW_COMP_NESTED) == IPM_OFF)
 		return IPM_R_COMP_NESTED;
 	r = inflate_reason(comp->decompress(comp, o->compressed, out, &len));
+	if (r == IPM_R_INFLATE_TOO_BIG && cap < limit)
+		r = IPM_R_NO_MEMORY;
 	if (r == IPM_R_OK && len == 0 &&
 	    ipm_sw(pf, IPM_SW_COMP_EMPTY) != IPM_OFF)
 		r = IPM_R_EMPTY_PAYLOAD;
@@ -75,10 +77,12 @@ ipm_ipcomp_seal(const struct ipm_compressor *comp,
     size_t packet_len, struct ipm_span payload, struct ipm_span given,
     uint8_t *out, size_t cap, size_t *len, enum ipm_ipcomp_made *made)
 {
-	size_t room, n, header = rules->count_header ? IPM_IPCOMP_HLEN : 0;
+	size_t header = rules->count_header ? IPM_IPCOMP_HLEN : 0;
+	size_t room, most, n;
 	enum ipm_err err;
 
 	*len = 0;
+	/* [IPCOMP-2.2-03] [IPCOMP-RFC2394-05] */
 	if (packet_len <= rules->threshold) {
 		*made = IPM_IPCOMP_SMALL;
 		return IPM_OK;
@@ -93,19 +97,24 @@ ipm_ipcomp_seal(const struct ipm_compressor *comp,
 		memcpy(out + IPM_IPCOMP_HLEN, given.p, given.len);
 		n = given.len;
 	} else {
-		/* [IPCOMP-2.2-01] What does not get smaller is not sent. */
-		n = payload.len < room + header ? payload.len : room;
+		/* [IPCOMP-2.2-01] The longest stream that gains an octet. */
+		if (payload.len <= header) {
+			*made = IPM_IPCOMP_NO_GAIN;
+			return IPM_OK;
+		}
+		most = payload.len - header - 1;
+		n = most < room ? most : room;
 		err = comp->compress(comp, payload, out + IPM_IPCOMP_HLEN, &n);
-		if (err == IPM_ERR_NOBUF ||
-		    (err == IPM_OK && n + header >= payload.len)) {
+		if (err == IPM_ERR_NOBUF && most <= room) {
 			*made = IPM_IPCOMP_NO_GAIN;
 			return IPM_OK;
 		}
 		if (err != IPM_OK)
 			return err;
 	}
+	/* [IPCOMP-3.3-01] [IPCOMP-3.3-02] [IPCOMP-3.3-03] */
 	out[0] = next_header;
-	out[1] = 0; /* [IPCOMP-3.3-03] */
+	out[1] = 0;
 	ipm_store16(out + 2, cpi);
 	*len = IPM_IPCOMP_HLEN + n;
 	*made = IPM_IPCOMP_SENT;

@@ -28,10 +28,13 @@ bool ipm_ipcomp_peek(struct ipm_span ipcomp, uint16_t *cpi);
  *
  *   ipcomp  header up to the end of the IP packet
  *   limit   most octets the result may have: 65535 less what stands in front
+ *   out     room for cap octets; limit is enough, less gives NO_MEMORY for
+ *           what would not fit
  *
  * Returns IPM_R_OK, BAD_LENGTH (shorter than the header), COMP_NESTED (next
  * header 108, by switch), INFLATE_FAILED, INFLATE_TOO_BIG, EMPTY_PAYLOAD and
- * COMP_EXPANDED (by switch), NO_MEMORY.
+ * COMP_EXPANDED (by switch), NO_MEMORY.  On anything but IPM_R_OK o->payload
+ * is empty and out may hold part of a result.
  *
  * Source: RFC 3173 2, 3; FreeBSD sys/netipsec/xform_ipcomp.c ipcomp_input.
  */
@@ -47,19 +50,27 @@ enum ipm_ipcomp_made {
 	IPM_IPCOMP_NO_GAIN /* would not get smaller: sent as it is */
 };
 
-/*
- *   packet_len  octets of the whole packet, for the threshold
- *   threshold   packets of up to so many octets are left alone (FreeBSD 90)
- *   count_header  the 4 octets count in the comparison (RFC 3173 2.2);
- *                 FreeBSD leaves them out
- *   given       compressed octets to use instead of compressing, or empty
- *
- * Returns IPM_OK with *made, IPM_ERR_NOBUF, or the compressor's error.
- */
+/* When a sender leaves a packet alone. */
 struct ipm_ipcomp_rules {
-	size_t threshold;
-	bool count_header;
+	size_t threshold;  /* packets of up to so many octets (FreeBSD: 90) */
+	bool count_header; /* the 4 octets count in the comparison (RFC 3173
+			      2.2); FreeBSD leaves them out */
 };
+
+/*
+ * Compresses one payload, or says why not.
+ *
+ *   packet_len  octets of the whole packet, for the threshold
+ *   given       compressed octets to use instead of compressing; p NULL: none
+ *   out         room for cap octets; payload.len octets are enough for what
+ *               compressing makes, given.len + 4 for what is given
+ *
+ * Returns IPM_OK with *made, and *len set if that is SENT (else 0);
+ * IPM_ERR_NOBUF (cap), or the compressor's error.
+ *
+ * Source: RFC 3173 2.2, 3.3; FreeBSD sys/netipsec/xform_ipcomp.c
+ * ipcomp_output, ipcomp_output_cb.
+ */
 enum ipm_err ipm_ipcomp_seal(const struct ipm_compressor *comp,
     const struct ipm_ipcomp_rules *rules, uint16_t cpi, uint8_t next_header,
     size_t packet_len, struct ipm_span payload, struct ipm_span given,

@@ -18,7 +18,7 @@ ipm_tcpmd5_digest(const struct ipm_provider *p, struct ipm_session *s,
 
 	if (ipm_tcp_parse(ip, &tcp) != IPM_R_OK)
 		return IPM_ERR_BADARG;
-	/* RFC 2385 2.0: 1. the pseudo header, in its version's form. */
+	/* [ALG-TCPMD5-01] 1. the pseudo header, in its version's form. */
 	seg_len = (uint32_t)(tcp.header.len + tcp.data.len);
 	memcpy(pseudo, ip->src.octet, n);
 	memcpy(pseudo + n, ip->dst.octet, n);
@@ -33,7 +33,8 @@ ipm_tcpmd5_digest(const struct ipm_provider *p, struct ipm_session *s,
 		ipm_store32(pseudo + len + 4, IPM_PROTO_TCP);
 		len += 8;
 	}
-	/* 2. the header without options and with checksum zero. */
+	/* 2. the header without options and with checksum zero
+	 * [ALG-TCPMD5-02]. */
 	memcpy(head, tcp.header.p, sizeof head);
 	ipm_store16(head + 16, 0);
 	parts[0] = ipm_span(pseudo, len);
@@ -77,7 +78,7 @@ ipm_tcpmd5_check(const struct ipm_provider *p, struct ipm_session *s,
 	const uint8_t *received = ipm_tcpmd5_find(ip);
 	uint8_t made[IPM_TCPMD5_LEN];
 
-	if (received == NULL)
+	if (received == NULL) /* [ALG-TCPMD5-06] */
 		return IPM_R_BAD_LENGTH;
 	if (ipm_tcpmd5_digest(p, s, ip, made) != IPM_OK)
 		return IPM_R_CRYPTO_FAILED;
