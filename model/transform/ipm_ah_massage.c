@@ -14,7 +14,7 @@ enum option_class {
 };
 
 /*
- * [AH-A1-01] RFC 4302 appendix A1, and FreeBSD's list, which agrees.  Any
+ * [AH-A1-01] [AH-A1-02] RFC 4302 appendix A1, and FreeBSD's list, which agrees.  Any
  * other option counts as mutable.
  */
 static const struct {
