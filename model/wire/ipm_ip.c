@@ -306,22 +306,23 @@ longest_zeros(const uint8_t *o, unsigned *start, unsigned *len)
 	}
 }
 
-const char *
-ipm_addr_text(const struct ipm_addr *a, char buf[46])
+static char *
+put_dotted(char *p, const uint8_t octet[4])
 {
-	char *p = buf;
+	for (unsigned i = 0; i < 4; i++) {
+		if (i != 0)
+			*p++ = '.';
+		p = put_number(p, octet[i], 10);
+	}
+	return p;
+}
+
+static char *
+put_groups(char *p, const uint8_t octet[16])
+{
 	unsigned start, len;
 
-	if (a->family == 4) {
-		for (unsigned i = 0; i < 4; i++) {
-			if (i != 0)
-				*p++ = '.';
-			p = put_number(p, a->octet[i], 10);
-		}
-		*p = '\0';
-		return buf;
-	}
-	longest_zeros(a->octet, &start, &len);
+	longest_zeros(octet, &start, &len);
 	for (unsigned i = 0; i < 8;) {
 		if (i == start) {
 			*p++ = ':';
@@ -331,8 +332,26 @@ ipm_addr_text(const struct ipm_addr *a, char buf[46])
 		}
 		if (i != 0 && p[-1] != ':')
 			*p++ = ':';
-		p = put_number(p, ipm_load16(a->octet + 2 * i), 16);
+		p = put_number(p, ipm_load16(octet + 2 * i), 16);
 		i++;
+	}
+	return p;
+}
+
+const char *
+ipm_addr_text(const struct ipm_addr *a, char buf[46])
+{
+	/* RFC 5952 5: the IPv4 part of a mapped address is dotted. */
+	static const uint8_t mapped[12] = { [10] = 0xff, [11] = 0xff };
+	char *p = buf;
+
+	if (a->family == 4) {
+		p = put_dotted(p, a->octet);
+	} else if (memcmp(a->octet, mapped, sizeof mapped) == 0) {
+		memcpy(p, "::ffff:", 7);
+		p = put_dotted(p + 7, a->octet + 12);
+	} else {
+		p = put_groups(p, a->octet);
 	}
 	*p = '\0';
 	return buf;

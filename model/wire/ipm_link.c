@@ -1,5 +1,7 @@
 #include "ipm_link.h"
 
+#include <string.h>
+
 /* One reader per shape of link header: answers with *ip or a reason. */
 typedef enum ipm_reason link_reader(struct ipm_span frame, struct ipm_span *ip);
 
@@ -46,11 +48,22 @@ read_ppp(struct ipm_span frame, struct ipm_span *ip)
 	return ppp_at(frame, hdlc ? 2 : 0, ip);
 }
 
+/* RFC 1042: LLC for SNAP, and the organisation whose types EtherTypes are. */
+static bool
+is_snap(struct ipm_span frame, size_t off)
+{
+	static const uint8_t snap[6] = { 0xaa, 0xaa, 3, 0, 0, 0 };
+
+	return frame.len - off >= 8 &&
+	    memcmp(frame.p + off, snap, sizeof snap) == 0;
+}
+
 /* What an EtherType at type_off says, its payload at off. */
 static enum ipm_reason
 ethertype(
     struct ipm_span frame, size_t type_off, size_t off, struct ipm_span *ip)
 {
+	bool in_snap = false;
 	uint16_t type;
 
 	for (;;) {
@@ -58,10 +71,17 @@ ethertype(
 			return IPM_R_LINK_BAD;
 		type = ipm_load16(frame.p + type_off);
 		/* 802.1Q, 802.1ad and the older stacked tag. */
-		if (type != 0x8100 && type != 0x88a8 && type != 0x9100)
+		if (type == 0x8100 || type == 0x88a8 || type == 0x9100) {
+			type_off = off + 2;
+			off += 4;
+			continue;
+		}
+		/* A length, then LLC: SNAP has an EtherType of its own. */
+		if (type > 1500 || in_snap || !is_snap(frame, off))
 			break;
-		type_off = off + 2;
-		off += 4;
+		in_snap = true;
+		type_off = off + 6;
+		off += 8;
 	}
 	switch (type) {
 	case 0x0800:
@@ -70,13 +90,8 @@ ethertype(
 	case 0x8864: /* PPPoE session: 6 octets, then PPP */
 		return ppp_at(frame, off + 6, ip);
 	default:
-		break;
+		return IPM_R_NOT_IP;
 	}
-	/* A length: LLC, and perhaps SNAP with an EtherType of its own. */
-	if (type <= 1500 && frame.len - off >= 8 && frame.p[off] == 0xaa &&
-	    frame.p[off + 1] == 0xaa && frame.p[off + 2] == 3)
-		return ethertype(frame, off + 6, off + 8, ip);
-	return IPM_R_NOT_IP;
 }
 
 static enum ipm_reason

@@ -46,13 +46,13 @@ ipm_udp_parse(const struct ipm_ip *ip, struct ipm_udp *udp)
 	size_t len;
 
 	*udp = (struct ipm_udp){ 0 };
-	if (ip->proto != IPM_PROTO_UDP || s.len < 8)
+	if (ip->proto != IPM_PROTO_UDP || ip->fragment || s.len < 8)
 		return IPM_R_BAD_LENGTH;
 	udp->sport = ipm_load16(s.p);
 	udp->dport = ipm_load16(s.p + 2);
 	udp->len = ipm_load16(s.p + 4);
 	udp->sum = ipm_load16(s.p + 6);
-	len = udp->len == 0 ? s.len : udp->len;
+	len = udp->len == 0 && ip->version == 6 ? s.len : udp->len;
 	if (len < 8 || len > s.len)
 		return IPM_R_BAD_LENGTH;
 	udp->payload = ipm_span_sub(s, 8, len - 8);

@@ -21,9 +21,10 @@ struct ipm_upper {
 void ipm_upper_parse(const struct ipm_ip *ip, struct ipm_upper *u);
 
 /*
- * A UDP datagram at ip->hlen.  payload is trimmed to the UDP length; a UDP
- * length of 0 stands for the rest of the packet (jumbograms, RFC 2675).
- * Returns IPM_R_OK or IPM_R_BAD_LENGTH (shorter than 8, or than its length).
+ * A UDP datagram at ip->hlen.  payload is trimmed to the UDP length; in IPv6
+ * a UDP length of 0 stands for the rest of the packet (RFC 2675 4).
+ * Returns IPM_R_OK or IPM_R_BAD_LENGTH (a fragment, not UDP, shorter than 8,
+ * or shorter than its length says).
  */
 struct ipm_udp {
 	uint16_t sport, dport, len, sum;
@@ -38,7 +39,11 @@ enum ipm_reason ipm_udp_parse(const struct ipm_ip *ip, struct ipm_udp *udp);
 uint16_t ipm_upper_sum(
     const struct ipm_ip *ip, uint8_t proto, struct ipm_span segment);
 
-/* A TCP segment at ip->hlen; options is the octets behind the fixed 20. */
+/*
+ * A TCP segment at ip->hlen; options is the octets behind the fixed 20.
+ * Returns IPM_R_OK or IPM_R_BAD_LENGTH (a fragment, not TCP, or a data offset
+ * below 20 octets or past the packet).
+ */
 struct ipm_tcp {
 	struct ipm_span header; /* data offset * 4 octets */
 	struct ipm_span options;
