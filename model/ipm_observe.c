@@ -729,7 +729,10 @@ ipm_observe(struct ipm_state *s, struct ipm_derived *d,
 		o->dst = v.ip.dst;
 	}
 	step(&v, IPM_STEP_PARSE, r, v.ip.version, v.ip.proto);
-	/* [ARCH-5.2-01] [IPCOMP-2-07] Fragments are joined before IPsec. */
+	/*
+	 * Fragments are joined before IPsec [ARCH-5.2-01] [ESP-3.3.4-04]
+	 * [AH-3.3.4-03] [IPCOMP-2-07] [ARCH2401-5.2-01] [ARCH2401-B.2-01].
+	 */
 	if (r == IPM_R_OK && v.ip.fragment) {
 		step(&v, IPM_STEP_REASSEMBLE, IPM_R_OK, v.ip.frag_off,
 		    v.ip.packet.len - v.ip.hlen);

@@ -6,7 +6,8 @@
  * Overlapping IPv4 pieces: `first` and `last` keep both and let the order of
  * writing decide; `bsd` trims as FreeBSD's list does (octets of a piece that
  * starts at or before the new one stay, those of a later start give way);
- * `drop` gives the packet up, and so does IPv6 always.
+ * `drop` gives the packet up, and so does IPv6 always.  An overlap is looked
+ * for before the ends are compared: RFC 5722 4 wants the whole packet gone.
  */
 #include "ipm_reass.h"
 
@@ -20,7 +21,7 @@ struct piece {
 	uint32_t skip;     /* payload octets trimmed in front */
 	uint32_t hlen;     /* header octets in data */
 	uint32_t size;     /* octets of the whole record */
-	uint8_t more;
+	uint8_t more, tos;
 	uint8_t nh;        /* IPv6: of the fragment header */
 	uint16_t prev_off; /* IPv6: offset of the octet naming it */
 	uint8_t data[];    /* header, payload */
@@ -35,7 +36,12 @@ struct packet {
 	ipm_off next, pieces;
 	uint8_t version, proto;
 	uint8_t dead; /* refused until its time is over */
-	uint8_t dead_reason;
+	uint8_t ecn;  /* codepoints seen: bit 0 Not-ECT ... bit 3 CE */
+};
+
+enum {
+	SAW_NOT_ECT = 1 << 0,
+	SAW_CE = 1 << 3
 };
 
 void
@@ -167,32 +173,78 @@ struct frag {
 	uint32_t off, end;
 };
 
+static uint32_t
+end_of(const struct piece *q)
+{
+	return q->off + q->len;
+}
+
+/* What no packet can have a piece of. */
 static enum ipm_reason
-check_lengths(
-    const struct packet *p, const struct ipm_reass_env *e, const struct frag *f)
+check_alone(const struct frag *f)
 {
 	size_t head =
 	    f->ip->version == 4 ? f->ip->hlen : f->ip->frag_hdr - IPM_IP6_HLEN;
 
 	if (f->payload.len == 0 || (f->ip->more && f->payload.len % 8 != 0))
 		return IPM_R_FRAG_BAD;
-	if (head + f->end > 65535)
-		return IPM_R_FRAG_TOO_BIG;
-	if (p == NULL)
-		return IPM_R_OK;
+	return head + f->end > 65535 ? IPM_R_FRAG_TOO_BIG : IPM_R_OK;
+}
+
+/* Two ends, or a piece that wants more behind the end. */
+static bool
+ends_differ(
+    const struct packet *p, const struct ipm_reass_env *e, const struct frag *f)
+{
 	if (p->total != 0 &&
-	    (f->end > p->total || (!f->ip->more && f->end != p->total)))
-		return IPM_R_FRAG_BAD;
+	    (f->end > p->total || f->ip->more != (f->end < p->total)))
+		return true;
 	if (f->ip->more)
-		return IPM_R_OK;
+		return false;
 	for (ipm_off at = p->pieces; at != 0;) {
 		const struct piece *q = piece_at(e, at);
 
-		if (q->off + q->len > f->end)
-			return IPM_R_FRAG_BAD;
+		if (end_of(q) > f->end || (q->more && end_of(q) == f->end))
+			return true;
 		at = q->next;
 	}
-	return IPM_R_OK;
+	return false;
+}
+
+/*
+ * RFC 3168 5.3: a congestion mark on any fragment is not lost, and never goes
+ * to a packet of which another fragment is Not-ECT.  As FreeBSD does, the
+ * fragment that brings the contradiction is dropped, the others are kept.
+ */
+static uint8_t
+ecn_with(const struct packet *p, const struct frag *f)
+{
+	return (uint8_t)(p->ecn | 1U << (f->ip->tos & 3));
+}
+
+static bool
+ecn_mixed(const struct packet *p, const struct frag *f)
+{
+	unsigned both = SAW_CE | SAW_NOT_ECT;
+
+	return (ecn_with(p, f) & both) == both;
+}
+
+/* Are all octets of the fragment there?  The pieces are in order of offset. */
+static bool
+covered(
+    const struct packet *p, const struct ipm_reass_env *e, const struct frag *f)
+{
+	uint32_t have = f->off;
+
+	for (ipm_off at = p->pieces; at != 0;) {
+		const struct piece *q = piece_at(e, at);
+
+		if (q->off <= have && end_of(q) > have)
+			have = end_of(q);
+		at = q->next;
+	}
+	return have >= f->end;
 }
 
 static bool
@@ -215,7 +267,7 @@ overlaps(const struct packet *p, const struct ipm_reass_env *e,
 		const struct piece *q = piece_at(e, at);
 
 		*copy = *copy || same_octets(q, f);
-		any = any || (q->off < f->end && f->off < q->off + q->len);
+		any = any || (q->off < f->end && f->off < end_of(q));
 		at = q->next;
 	}
 	return any;
@@ -242,6 +294,7 @@ keep(const struct ipm_reass_env *e, ipm_off packet, const struct frag *f,
 	n->hlen = (uint32_t)hlen;
 	n->size = (uint32_t)size;
 	n->more = ip->more;
+	n->tos = ip->tos;
 	n->nh = ip->frag_nh;
 	n->prev_off = (uint16_t)ip->frag_prev_off;
 	memcpy(n->data, ip->packet.p, hlen);
@@ -254,6 +307,7 @@ keep(const struct ipm_reass_env *e, ipm_off packet, const struct frag *f,
 	n->next = *link;
 	*link = off;
 	p->n_pieces++;
+	p->ecn = ecn_with(p, f);
 	if (!ip->more)
 		p->total = f->end;
 	*made = off;
@@ -263,14 +317,16 @@ keep(const struct ipm_reass_env *e, ipm_off packet, const struct frag *f,
 static void
 trim_head(struct piece *q, uint32_t n)
 {
-	if (n > q->len)
-		n = q->len;
 	q->off += n;
 	q->len -= n;
 	q->skip += n;
 }
 
-/* [freebsd ip_reass.c ip_reass] What starts before the new piece stays. */
+/*
+ * [freebsd ip_reass.c ip_reass] What starts at or before the new piece keeps
+ * its octets, what starts behind it gives way; a piece left with nothing goes.
+ * The new one has octets of its own: covered() has said so.
+ */
 static void
 trim_bsd(const struct ipm_reass_env *e, struct packet *p, ipm_off made)
 {
@@ -279,16 +335,26 @@ trim_bsd(const struct ipm_reass_env *e, struct packet *p, ipm_off made)
 	for (ipm_off at = p->pieces; at != made;) {
 		const struct piece *q = piece_at(e, at);
 
-		if (q->off + q->len > n->off)
-			trim_head(n, q->off + q->len - n->off);
+		if (end_of(q) > n->off)
+			trim_head(n, end_of(q) - n->off);
 		at = q->next;
 	}
-	for (ipm_off at = n->next; at != 0;) {
-		struct piece *q = piece_at(e, at);
+	while (n->next != 0) {
+		struct piece *q = piece_at(e, n->next);
+		ipm_off gone = n->next;
 
-		if (n->off + n->len > q->off)
-			trim_head(q, n->off + n->len - q->off);
-		at = q->next;
+		if (q->off >= end_of(n))
+			return;
+		if (end_of(q) > end_of(n)) {
+			trim_head(q, end_of(n) - q->off);
+			return;
+		}
+		if (e->tell != NULL)
+			e->tell(e->tell_ctx, q->frame, IPM_R_FRAG_DUPLICATE,
+			    n->frame);
+		n->next = q->next;
+		p->n_pieces--;
+		ipm_arena_give(e->arena, gone, q->size);
 	}
 }
 
@@ -302,10 +368,10 @@ complete(const struct packet *p, const struct ipm_reass_env *e)
 	for (ipm_off at = p->pieces; at != 0;) {
 		const struct piece *q = piece_at(e, at);
 
-		if (q->len != 0 && q->off > have)
+		if (q->off > have)
 			return false;
-		if (q->off + q->len > have)
-			have = q->off + q->len;
+		if (end_of(q) > have)
+			have = end_of(q);
 		at = q->next;
 	}
 	return have == p->total;
@@ -322,7 +388,7 @@ write_pieces(const struct packet *p, const struct ipm_reass_env *e,
 		for (ipm_off at = p->pieces; at != 0;) {
 			const struct piece *q = piece_at(e, at);
 
-			if (q->order == want && q->len != 0)
+			if (q->order == want)
 				memcpy(out + q->off,
 				    q->data + q->hlen + q->skip, q->len);
 			at = q->next;
@@ -362,7 +428,9 @@ assemble(const struct packet *p, const struct ipm_reass_env *e, uint8_t *out,
 	memcpy(out, h->data, h->hlen);
 	write_pieces(p, e, out + h->hlen,
 	    ipm_sw(e->pf, IPM_SW_FRAG_OVERLAP4) == IPM_OVERLAP_FIRST);
-	/* More-fragments and offset go; DF stays as it came. */
+	if ((p->ecn & SAW_CE) != 0)
+		ipm_ip_set_tos(out, p->version, h->tos | 3);
+	/* [ESP-3.4.1-04] More-fragments and offset go; DF stays as it came. */
 	if (p->version == 4)
 		ipm_store16(out + 6, ipm_load16(out + 6) & 0xc000);
 	if (!ipm_ip_rewrite(out, p->version, h->hlen, total,
@@ -380,13 +448,39 @@ give_up(struct ipm_reass *t, const struct ipm_reass_env *e, ipm_off off,
 	struct packet *p = packet_at(e, off);
 
 	give_pieces(e, p, reason, 0);
-	if (reason == IPM_R_FRAG_OVERLAP) {
+	if (reason == IPM_R_FRAG_OVERLAP)
 		p->dead = 1;
-		p->dead_reason = (uint8_t)reason;
-	} else {
+	else
 		unlink_packet(t, e, off);
-	}
 	return reason;
+}
+
+/*
+ * May the fragment join the packet?  IPM_R_OK, or why it does not; *overlap
+ * tells that pieces need trimming.
+ */
+static enum ipm_reason
+admit(struct ipm_reass *t, const struct ipm_reass_env *e, ipm_off off,
+    const struct frag *f, uint32_t rule, bool *overlap)
+{
+	struct packet *p = packet_at(e, off);
+	bool copy;
+
+	if (p->dead)
+		return IPM_R_FRAG_OVERLAP;
+	*overlap = overlaps(p, e, f, &copy);
+	if (*overlap && !copy && rule == IPM_OVERLAP_DROP)
+		return give_up(t, e, off, IPM_R_FRAG_OVERLAP);
+	if (ends_differ(p, e, f) || ecn_mixed(p, f))
+		return IPM_R_FRAG_BAD;
+	if (copy ||
+	    (*overlap && rule != IPM_OVERLAP_LAST && covered(p, e, f))) {
+		p->ecn = ecn_with(p, f);
+		return IPM_R_FRAG_DUPLICATE;
+	}
+	if (p->n_pieces >= ipm_sw(e->pf, IPM_SW_FRAG_PIECES))
+		return give_up(t, e, off, IPM_R_FRAG_FULL);
+	return IPM_R_OK;
 }
 
 enum ipm_reason
@@ -398,31 +492,25 @@ ipm_reass_add(struct ipm_reass *t, const struct ipm_reass_env *e,
 					 : ipm_sw(e->pf, IPM_SW_FRAG_OVERLAP4);
 	struct frag f = { .ip = ip, .frame = frame, .off = ip->frag_off };
 	ipm_off off = find(t, e, ip), made;
-	struct packet *p = off == 0 ? NULL : packet_at(e, off);
 	enum ipm_reason reason;
-	bool copy, overlap = false;
+	bool overlap = false;
+	struct packet *p;
 
 	f.payload = ipm_span_from(ip->packet, ip->hlen);
 	f.end = f.off + (uint32_t)f.payload.len;
-	if (p != NULL && p->dead)
-		return (enum ipm_reason)p->dead_reason;
-	reason = check_lengths(p, e, &f);
+	reason = check_alone(&f);
 	if (reason != IPM_R_OK)
 		return reason;
-	if (p == NULL) {
+	if (off != 0) {
+		reason = admit(t, e, off, &f, rule, &overlap);
+		if (reason != IPM_R_OK)
+			return reason;
+	} else {
 		if (t->count >= ipm_sw(e->pf, IPM_SW_FRAG_PACKETS))
 			return IPM_R_FRAG_FULL;
 		off = begin(t, e, ip);
 		if (off == 0)
 			return IPM_R_NO_MEMORY;
-	} else {
-		overlap = overlaps(p, e, &f, &copy);
-		if (copy)
-			return IPM_R_FRAG_DUPLICATE;
-		if (overlap && rule == IPM_OVERLAP_DROP)
-			return give_up(t, e, off, IPM_R_FRAG_OVERLAP);
-		if (p->n_pieces >= ipm_sw(e->pf, IPM_SW_FRAG_PIECES))
-			return give_up(t, e, off, IPM_R_FRAG_FULL);
 	}
 	reason = keep(e, off, &f, &made);
 	p = packet_at(e, off);
@@ -458,13 +546,22 @@ ipm_reass_digest(
 		ipm_digest_number(d, p->version);
 		ipm_digest_number(d, p->proto);
 		ipm_digest_number(d, p->dead);
+		ipm_digest_number(d, p->ecn);
+		ipm_digest_number(d, p->n_pieces);
 		for (ipm_off at = p->pieces; at != 0;) {
 			const struct piece *q = ipm_arena_at(a, at);
 
 			ipm_digest_number(d, q->frame);
+			ipm_digest_number(d, q->order);
 			ipm_digest_number(d, q->off);
 			ipm_digest_number(d, q->len);
-			ipm_digest_octets(d, q->data, q->hlen + q->len);
+			ipm_digest_number(d, q->skip);
+			ipm_digest_number(d, q->more);
+			ipm_digest_number(d, q->hlen);
+			ipm_digest_number(d, q->nh);
+			ipm_digest_octets(d, q->data, q->hlen);
+			ipm_digest_octets(
+			    d, q->data + q->hlen + q->skip, q->len);
 			at = q->next;
 		}
 		off = p->next;

@@ -21,7 +21,9 @@ struct ipm_reass {
 
 /*
  * What became of an earlier frame: reason IPM_R_OK, then it belongs to the
- * packet that frame `by` completed; else it died for that reason.
+ * packet that frame `by` completed; else it died for that reason.  (With the
+ * rule `bsd` a fragment may push out all octets of an earlier one, which then
+ * ends as FRAG_DUPLICATE.)
  */
 typedef void ipm_fragment_fn(
     void *ctx, uint64_t frame, enum ipm_reason reason, uint64_t by);
@@ -43,16 +45,19 @@ void ipm_reass_expire(struct ipm_reass *t, const struct ipm_reass_env *e);
 /*
  * Takes one fragment (ip->fragment is true).
  *
- *   frame   its number
+ *   frame   its number, from 1 on
  *   out     room for a whole packet; used on IPM_R_OK alone
  *   packet  the whole packet in out
  *   pieces  fragments it was made of
  *
  * Returns IPM_R_FRAG_PENDING (kept); IPM_R_OK (the packet is complete);
- * FRAG_BAD, FRAG_DUPLICATE, FRAG_TOO_BIG, FRAG_FULL (no room for another
+ * FRAG_BAD, FRAG_DUPLICATE (an exact copy; with the rules `first` and `bsd`
+ * whatever adds no octet), FRAG_TOO_BIG, FRAG_FULL (no room for another
  * packet), NO_MEMORY: this fragment alone is dropped; FRAG_OVERLAP and
  * FRAG_FULL (too many pieces of one packet): the whole packet is given up, and
- * an IPv6 one refuses whatever else comes of it until its time is over.
+ * after FRAG_OVERLAP whatever else comes of it is refused until its time is
+ * over.  FRAG_TOO_BIG and NO_MEMORY end the packet, too, when it was complete
+ * but its header makes it too long, or `out` is too small.
  */
 enum ipm_reason ipm_reass_add(struct ipm_reass *t,
     const struct ipm_reass_env *e, const struct ipm_ip *ip, uint64_t frame,
