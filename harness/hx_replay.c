@@ -2,7 +2,8 @@
  * Implementation notes.  Frames are shown in the order of the capture.  What
  * becomes of a fragment is known only later (completed by a frame, timed out,
  * given up), so from the first undecided fragment on the frames' texts wait in
- * a queue; the model's bounds on reassembly bound it.
+ * a queue.  The time limit of reassembly bounds it, and where a capture's time
+ * stands still, WAITING_MAX.
  */
 #include "hx_replay.h"
 
@@ -21,6 +22,9 @@
 
 /* Which frame took a number; direct-mapped, so it forgets, never grows. */
 #define SEEN_SLOTS 65536U
+
+/* Frames that wait at the most; then the first fragment is shown as it is. */
+#define WAITING_MAX 65536U
 
 struct seen {
 	uint64_t key, frame;
@@ -53,6 +57,7 @@ struct replay {
 	struct ipm_observation o;
 	struct ipm_trace trace;
 	struct waiting *first, **last;
+	size_t n_waiting;
 	struct seen *seen;
 	uint64_t start_ns;
 	uint64_t frames;
@@ -129,6 +134,7 @@ flush_decided(struct replay *r)
 		if (w->text != NULL)
 			(void)fwrite(w->text, 1, w->len, stdout);
 		r->first = w->next;
+		r->n_waiting--;
 		free(w->text);
 		free(w);
 	}
@@ -154,6 +160,28 @@ count(struct replay *r, enum ipm_reason reason, uint64_t number)
 	r->by_reason[reason]++;
 	if (number == r->opt->only)
 		r->shown_only = true;
+}
+
+/* What became of a fragment that waits. */
+static void
+decide(struct replay *r, struct waiting *w, enum ipm_reason reason, uint64_t by)
+{
+	struct ipm_observation o = { .reason = reason,
+		.has_addrs = w->has_addrs,
+		.src = w->src,
+		.dst = w->dst };
+	struct hx_judged j = { .number = w->number,
+		.sec = w->sec,
+		.nsec = w->nsec,
+		.since_ns = w->since_ns,
+		.o = &o,
+		.completed_by = by,
+		.colour = r->colour };
+
+	w->decided = true;
+	count(r, reason, w->number);
+	if (!render_to(r, w, &j))
+		abort();
 }
 
 static void
@@ -182,28 +210,8 @@ show(struct replay *r, const struct hx_judged *j, bool decided)
 		abort();
 	*r->last = w;
 	r->last = &w->next;
-}
-
-/* What became of a fragment that waits. */
-static void
-decide(struct replay *r, struct waiting *w, enum ipm_reason reason, uint64_t by)
-{
-	struct ipm_observation o = { .reason = reason,
-		.has_addrs = w->has_addrs,
-		.src = w->src,
-		.dst = w->dst };
-	struct hx_judged j = { .number = w->number,
-		.sec = w->sec,
-		.nsec = w->nsec,
-		.since_ns = w->since_ns,
-		.o = &o,
-		.completed_by = by,
-		.colour = r->colour };
-
-	w->decided = true;
-	count(r, reason, w->number);
-	if (!render_to(r, w, &j))
-		abort();
+	if (++r->n_waiting > WAITING_MAX)
+		decide(r, r->first, IPM_R_FRAG_PENDING, 0);
 }
 
 static void

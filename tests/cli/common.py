@@ -67,10 +67,10 @@ def read_pcap(path):
 
 def pcap(linktype, frames, nano=False):
     """A capture file; a frame is (sec, sub, wire, octets) or octets."""
-    out = struct.pack('<IHHiIII', 0xa1b23c4d if nano else 0xa1b2c3d4, 2, 4,
-                      0, 0, 262144, linktype)
+    out = [struct.pack('<IHHiIII', 0xa1b23c4d if nano else 0xa1b2c3d4, 2, 4,
+                       0, 0, 262144, linktype)]
     for n, f in enumerate(frames):
-        sec, sub, wire, octets = f if isinstance(f, tuple) else (
+        sec, sub, wire, data = f if isinstance(f, tuple) else (
             n, 0, len(f), f)
-        out += struct.pack('<IIII', sec, sub, len(octets), wire) + octets
-    return out
+        out.append(struct.pack('<IIII', sec, sub, len(data), wire) + data)
+    return b''.join(out)
