@@ -72,7 +72,7 @@ from_hex_text(struct hx_octets *o)
 {
 	size_t n = 0;
 	char *text = malloc(o->len + 1);
-	struct hx_octets out;
+	struct hx_octets out = { 0 };
 	bool ok;
 
 	if (text == NULL)
