@@ -5,6 +5,7 @@
 
 #include "hx_setkey_int.h"
 #include "hx_setkey_parse.h"
+#include "pfk_policy.h"
 
 /* The scanner's header wants the types of the parser's. */
 #define YYSTYPE HX_SETKEY_YYSTYPE
@@ -474,6 +475,38 @@ is_blank(char ch)
 	return ch == ' ' || ch == '\t' || ch == '\r' || ch == '\n';
 }
 
+/* Is the text one that ipsec_set_policy(3) takes? */
+static bool
+check_policy(struct hx_setkey_ctx *c, const struct hx_tok *t)
+{
+	static const struct pfk_codec freebsd = { &pfk_dialects[0], PFK_LE };
+	struct ipm_span text = c->cur.policy;
+	/* A rule of "p/m", the shortest, makes 8 octets of at least 4. */
+	size_t cap = 16 + text.len * 16, len, at;
+	char *copy = malloc(text.len + 1);
+	uint8_t *out = malloc(cap);
+	enum pfk_eipsec e = PFK_E_NO_BUFS;
+	struct hx_tok where = *t;
+
+	at = 0;
+	if (copy != NULL && out != NULL) {
+		memcpy(copy, text.p, text.len);
+		copy[text.len] = '\0';
+		e = strlen(copy) != text.len
+		    ? PFK_E_INVAL_ARGUMENT
+		    : pfk_policy_parse(&freebsd, copy, out, cap, &len, &at);
+	}
+	free(copy);
+	free(out);
+	if (e == PFK_E_NO_ERROR)
+		return true;
+	/* On the policy's first line the column can be told. */
+	at += (size_t)((const char *)text.p - t->p);
+	if (memchr(t->p, '\n', at) == NULL)
+		where.col += (unsigned)at;
+	return hx_sk_fail(c, &where, "policy: %s", pfk_eipsec_text((int)e));
+}
+
 bool
 hx_sk_policy(struct hx_setkey_ctx *c, const struct hx_tok *t)
 {
@@ -486,7 +519,7 @@ hx_sk_policy(struct hx_setkey_ctx *c, const struct hx_tok *t)
 	if (from == to)
 		return hx_sk_fail(c, t, "-P without the text of a policy");
 	c->cur.policy = ipm_span((const uint8_t *)t->p + from, to - from);
-	return true;
+	return check_policy(c, t);
 }
 
 /* add: everything that can be said without looking at other statements. */

@@ -10,9 +10,9 @@ tmp=$(mktemp -d)
 trap 'rm -rf "$tmp"' EXIT
 
 compile() {
-	"$1" -std=c17 -O1 -static -D_DEFAULT_SOURCE -Imodel -Iharness \
+	"$1" -std=c17 -O1 -static -D_DEFAULT_SOURCE -Imodel -Ipfkey -Iharness \
 		-I"$build" -o "$2" tests/portable/main.c model/*.c \
-		model/wire/*.c model/db/*.c model/transform/*.c \
+		model/wire/*.c model/db/*.c model/transform/*.c pfkey/*.c \
 		harness/hx_setkey.c harness/hx_salist.c harness/hx_err.c \
 		"$build"/hx_setkey_parse.c "$build"/hx_setkey_lex.c
 }
