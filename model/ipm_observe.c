@@ -31,6 +31,9 @@ ipm_layer_name(enum ipm_layer_kind k)
 	return k < IPM_N_LAYER_KINDS ? names[k] : "?";
 }
 
+/* [IPCOMP-3.3-05] The one well-known CPI that the compressor can open. */
+#define WELL_KNOWN_DEFLATE 2U
+
 /* What a layer's handler answers. */
 enum next {
 	DONE,     /* o->reason is set */
@@ -388,16 +391,6 @@ plain_esp(struct view *v)
 	return open_esp(v, l, dsa, esp);
 }
 
-/* Is this a port on which some SA expects ESP in UDP? */
-static bool
-encap_port(const struct view *v, uint16_t port)
-{
-	for (uint32_t i = 0; i < v->d->n_natt_ports; i++)
-		if (v->d->natt_ports[i] == port)
-			return true;
-	return false;
-}
-
 static bool
 ports_fit(
     const struct view *v, const struct ipm_sa *sa, const struct ipm_udp *udp)
@@ -436,7 +429,7 @@ open_udp(struct view *v)
 	if (!v->d->natt_any)
 		return LEAVE;
 	r = ipm_udp_parse(&v->ip, &udp);
-	on_port = encap_port(v, udp.dport);
+	on_port = ipm_derived_natt_port(v->d, udp.dport);
 	if (r != IPM_R_OK)
 		return on_port && !passes_through(v) ? finish(v, IPM_R_UDP_BAD)
 						     : LEAVE;
@@ -579,7 +572,8 @@ open_ipcomp(struct view *v)
 	dsa = lookup(v, l, IPM_PROTO_IPCOMP, cpi);
 	if (dsa != NULL)
 		sa = sa_of(v, dsa);
-	else if (cpi >= 64 || ipm_sw(v->pf, IPM_SW_COMP_WELL_KNOWN) == IPM_OFF)
+	else if (cpi != WELL_KNOWN_DEFLATE ||
+	    ipm_sw(v->pf, IPM_SW_COMP_WELL_KNOWN) == IPM_OFF)
 		return no_sa(v);
 	if (v->env->comp == NULL)
 		return finish(v, IPM_R_NO_PROVIDER);
@@ -609,18 +603,10 @@ open_ipcomp(struct view *v)
 static struct ipm_sa *
 comp_sa_between(const struct view *v, enum ipm_mode mode)
 {
-	if (!v->d->comp_any)
-		return NULL;
-	for (ipm_off off = v->s->sad.first; off != 0;) {
-		struct ipm_sa *sa = ipm_arena_at(&v->s->arena, off);
+	ipm_off off = ipm_derived_comp_between(v->d, &v->s->arena, &v->ip.src,
+	    &v->ip.dst, mode);
 
-		if (sa->proto == IPM_PROTO_IPCOMP && sa->mode == mode &&
-		    ipm_addr_equal(&sa->src, &v->ip.src) &&
-		    ipm_addr_equal(&sa->dst, &v->ip.dst))
-			return sa;
-		off = sa->next;
-	}
-	return NULL;
+	return off == 0 ? NULL : ipm_arena_at(&v->s->arena, off);
 }
 
 /*

@@ -94,15 +94,69 @@ reserve(struct ipm_derived *d, const struct ipm_arena *a, uint32_t n)
 	return IPM_OK;
 }
 
-static void
-note_port(struct ipm_derived *d, uint16_t port)
+static uint32_t
+hash_pair(const struct ipm_addr *src, const struct ipm_addr *dst)
 {
-	d->natt_any = true;
-	for (uint32_t i = 0; i < d->n_natt_ports; i++)
-		if (d->natt_ports[i] == port)
-			return;
-	if (d->n_natt_ports < sizeof d->natt_ports / sizeof d->natt_ports[0])
-		d->natt_ports[d->n_natt_ports++] = port;
+	return hash(dst, IPM_PROTO_IPCOMP, hash(src, 0, 0));
+}
+
+static void
+insert_pair(struct ipm_derived *d, const struct ipm_arena *a, uint32_t i)
+{
+	const struct ipm_sa *sa = ipm_arena_at(a, d->sas[i].off);
+	uint32_t at = hash_pair(&sa->src, &sa->dst) & (d->n_pairs - 1);
+
+	while (d->pairs[at] != 0)
+		at = (at + 1) & (d->n_pairs - 1);
+	d->pairs[at] = i + 1;
+}
+
+/* The entry just appended is IPcomp's. */
+static enum ipm_err
+append_pair(struct ipm_derived *d, const struct ipm_arena *a)
+{
+	uint32_t want = d->n_pairs == 0 ? 16 : d->n_pairs;
+	uint32_t *p;
+
+	d->n_comp++;
+	while (want / 2 < d->n_comp)
+		want *= 2;
+	if (want == d->n_pairs) {
+		insert_pair(d, a, d->count - 1);
+		return IPM_OK;
+	}
+	p = resize(d, d->pairs, d->n_pairs * sizeof d->pairs[0],
+	    want * sizeof d->pairs[0]);
+	if (p == NULL)
+		return IPM_ERR_NOMEM;
+	d->pairs = p;
+	d->n_pairs = want;
+	memset(p, 0, want * sizeof p[0]);
+	for (uint32_t i = 0; i < d->count; i++)
+		if (d->sas[i].proto == IPM_PROTO_IPCOMP)
+			insert_pair(d, a, i);
+	return IPM_OK;
+}
+
+ipm_off
+ipm_derived_comp_between(const struct ipm_derived *d,
+    const struct ipm_arena *a, const struct ipm_addr *src,
+    const struct ipm_addr *dst, enum ipm_mode mode)
+{
+	uint32_t at;
+
+	if (d->n_pairs == 0)
+		return 0;
+	at = hash_pair(src, dst) & (d->n_pairs - 1);
+	for (; d->pairs[at] != 0; at = (at + 1) & (d->n_pairs - 1)) {
+		ipm_off off = d->sas[d->pairs[at] - 1].off;
+		const struct ipm_sa *sa = ipm_arena_at(a, off);
+
+		if (sa->mode == mode && ipm_addr_equal(&sa->src, src) &&
+		    ipm_addr_equal(&sa->dst, dst))
+			return off;
+	}
+	return 0;
 }
 
 static enum ipm_err
@@ -116,10 +170,11 @@ append(struct ipm_derived *d, const struct ipm_arena *a, ipm_off off)
 		.serial = sa->serial, .off = off, .proto = sa->proto
 	};
 	insert(d, a, d->count++);
-	if ((sa->flags & IPM_SAF_NATT) != 0)
-		note_port(d, sa->dport);
-	d->comp_any = d->comp_any || sa->proto == IPM_PROTO_IPCOMP;
-	return IPM_OK;
+	if ((sa->flags & IPM_SAF_NATT) != 0) {
+		d->natt_any = true;
+		d->natt_ports[sa->dport / 8] |= (uint8_t)(1U << sa->dport % 8);
+	}
+	return sa->proto == IPM_PROTO_IPCOMP ? append_pair(d, a) : IPM_OK;
 }
 
 static struct ipm_session *
@@ -179,6 +234,9 @@ rebuild(
 	if (old.slots != NULL)
 		(void)resize(
 		    &old, old.slots, old.n_slots * sizeof old.slots[0], 0);
+	if (old.pairs != NULL)
+		(void)resize(
+		    &old, old.pairs, old.n_pairs * sizeof old.pairs[0], 0);
 	return err;
 }
 
@@ -301,5 +359,8 @@ ipm_derived_free(struct ipm_derived *d)
 		(void)resize(d, d->sas, d->cap * sizeof d->sas[0], 0);
 	if (d->slots != NULL)
 		(void)resize(d, d->slots, d->n_slots * sizeof d->slots[0], 0);
+	if (d->pairs != NULL)
+		(void)resize(d, d->pairs,
+		    d->n_pairs * sizeof d->pairs[0], 0);
 	ipm_derived_init(d, d->provider, d->alloc);
 }

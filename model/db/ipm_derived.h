@@ -33,10 +33,10 @@ struct ipm_derived {
 	struct ipm_derived_sa *sas; /* count entries */
 	uint32_t *slots;            /* open addressing: index into sas plus 1 */
 	uint32_t n_slots, count, cap;
+	uint32_t *pairs; /* the same of IPcomp SAs, by source and destination */
+	uint32_t n_pairs, n_comp;
 	bool natt_any;           /* some SA wants UDP encapsulation */
-	bool comp_any;           /* some SA is IPcomp */
-	uint16_t natt_ports[16]; /* distinct destination ports of those */
-	uint32_t n_natt_ports;   /* 16 may mean more: then look up */
+	uint8_t natt_ports[8192]; /* a bit for each destination port of those */
 };
 
 void ipm_derived_init(struct ipm_derived *d,
@@ -54,6 +54,21 @@ enum ipm_err ipm_derived_sync(struct ipm_derived *d, const struct ipm_sad *sad,
 struct ipm_derived_sa *ipm_derived_find(struct ipm_derived *d,
     const struct ipm_arena *a, const struct ipm_addr *dst, uint8_t proto,
     uint32_t spi);
+
+/*
+ * The first IPcomp SA of this mode from src to dst, or 0: a packet between its
+ * ends may be one that it declined to compress.
+ */
+ipm_off ipm_derived_comp_between(const struct ipm_derived *d,
+    const struct ipm_arena *a, const struct ipm_addr *src,
+    const struct ipm_addr *dst, enum ipm_mode mode);
+
+/* Does some SA expect ESP in UDP on this destination port? */
+static inline bool
+ipm_derived_natt_port(const struct ipm_derived *d, uint16_t port)
+{
+	return (d->natt_ports[port / 8] >> port % 8 & 1) != 0;
+}
 
 /* Closes every session, frees everything. */
 void ipm_derived_free(struct ipm_derived *d);

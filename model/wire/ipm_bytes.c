@@ -1,5 +1,7 @@
 #include "ipm_bytes.h"
 
+#include <string.h>
+
 bool
 ipm_ct_equal(const uint8_t *a, const uint8_t *b, size_t len)
 {
@@ -13,8 +15,9 @@ ipm_ct_equal(const uint8_t *a, const uint8_t *b, size_t len)
 void
 ipm_wipe(void *p, size_t len)
 {
-	volatile uint8_t *v = p;
-
-	for (size_t i = 0; i < len; i++)
-		v[i] = 0;
+	if (len == 0)
+		return;
+	memset(p, 0, len);
+	/* The octets are looked at here, as far as the compiler knows. */
+	__asm__ volatile("" : : "r"(p) : "memory");
 }

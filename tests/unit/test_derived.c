@@ -247,17 +247,26 @@ Test(derived, ipcomp_has_no_session)
 	c.enc = c.auth = NULL;
 	c.enc_key.len = c.auth_key.len = 0;
 	c.comp = ipm_alg_by_name("deflate");
-	cr_expect_not(b->d.comp_any);
+	cr_expect_eq(ipm_derived_comp_between(&b->d, &b->s.arena, &c.src,
+			 &c.dst, c.mode),
+	    0);
 	ipm_off off = add(b, &c);
 	sync(b);
 	d = find(b, &c);
 	cr_assert_not_null(d);
 	cr_expect_eq(d->err, IPM_OK);
 	cr_expect_eq(b->p.opened, 0);
-	cr_expect(b->d.comp_any);
+	cr_expect_eq(ipm_derived_comp_between(&b->d, &b->s.arena, &c.src,
+			 &c.dst, c.mode),
+	    off);
+	cr_expect_eq(ipm_derived_comp_between(&b->d, &b->s.arena, &c.dst,
+			 &c.src, c.mode),
+	    0);
 	del(b, off);
 	sync(b);
-	cr_expect_not(b->d.comp_any);
+	cr_expect_eq(ipm_derived_comp_between(&b->d, &b->s.arena, &c.src,
+			 &c.dst, c.mode),
+	    0);
 	box_free(b);
 }
 
@@ -324,10 +333,14 @@ Test(derived, packet_without_a_provider_is_dropped_by_name)
 static void
 expect_ports(const struct box *b, uint32_t n, uint16_t first)
 {
-	cr_expect_eq(b->d.n_natt_ports, n);
+	unsigned set = 0;
+
+	for (uint32_t port = 0; port <= UINT16_MAX; port++)
+		set += ipm_derived_natt_port(&b->d, (uint16_t)port);
+	cr_expect_eq(set, n);
 	cr_expect_eq(b->d.natt_any, n != 0);
 	for (uint16_t i = 0; i < n; i++)
-		cr_expect_eq(b->d.natt_ports[i], first + i);
+		cr_expect(ipm_derived_natt_port(&b->d, (uint16_t)(first + i)));
 }
 
 Test(derived, ports_are_told_once_each_and_forgotten_with_their_sas)
@@ -343,7 +356,7 @@ Test(derived, ports_are_told_once_each_and_forgotten_with_their_sas)
 		c.dport = (uint16_t)(4500 + i / 2);
 		off[i] = add(b, &c);
 		sync(b);
-		expect_ports(b, i / 2 < 16 ? i / 2 + 1U : 16, 4500);
+		expect_ports(b, i / 2 + 1U, 4500);
 	}
 	for (uint16_t i = 0; i < 39; i++)
 		del(b, off[i]);
