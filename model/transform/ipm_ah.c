@@ -68,12 +68,14 @@ length_ok(const struct ipm_ah_sa *sa, const struct ipm_profile *pf,
 	}
 }
 
-/* Octets of the header as its length octet states them [AH-2.2-01]. */
+/*
+ * The length octet: words less two [AH-2.2-01], which in the old header, where
+ * two stand in front of the data, are those of the data [AHOLD-RFC1826-02].
+ */
 static size_t
-stated_len(const struct ipm_ah_sa *sa, uint8_t len)
+stated_len(uint8_t len)
 {
-	/* [AHOLD-RFC1826-02] The old one counts the data alone. */
-	return sa->old ? 8 + (size_t)len * 4 : ((size_t)len + 2) * 4;
+	return ((size_t)len + 2) * 4;
 }
 
 enum ipm_reason
@@ -150,7 +152,7 @@ ipm_ah_open(const struct ipm_ah_sa *sa, const struct ipm_profile *pf,
 	if (ah.len < bare_len(sa))
 		return IPM_R_BAD_LENGTH;
 	o->next_header = ah.p[0];
-	o->ahlen = stated_len(sa, ah.p[1]);
+	o->ahlen = stated_len(ah.p[1]);
 	/* [AH-2.2-03] */
 	if (o->ahlen > ah.len || !length_ok(sa, pf, ip->version, o->ahlen))
 		return IPM_R_BAD_LENGTH;
@@ -186,9 +188,8 @@ static void
 write_ah(const struct ipm_ah_sa *sa, const struct ipm_ah_choices *c,
     uint8_t next_header, uint8_t *ah, size_t ahlen)
 {
-	ah[0] = next_header; /* [AH-2.1-01] */
-	/* [AH-2.2-01] [AHOLD-RFC1826-02] */
-	ah[1] = (uint8_t)(sa->old ? (ahlen - 8) / 4 : ahlen / 4 - 2);
+	ah[0] = next_header;              /* [AH-2.1-01] */
+	ah[1] = (uint8_t)(ahlen / 4 - 2); /* as in stated_len() */
 	ipm_store16(ah + 2, c->reserved);
 	ipm_store32(ah + 4, sa->spi);
 	/* [AH-2.5-02] [AH-2.5.1-03] [AHOLD-RFC1826-01] */

@@ -14,8 +14,8 @@ enum option_class {
 };
 
 /*
- * [AH-A1-01] [AH-A1-02] RFC 4302 appendix A1, and FreeBSD's list, which agrees.  Any
- * other option counts as mutable.
+ * [AH-A1-01] [AH-A1-02] RFC 4302 appendix A1, and FreeBSD's list, which
+ * agrees.  Any other option counts as mutable.
  */
 static const struct {
 	uint8_t type;

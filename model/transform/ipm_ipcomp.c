@@ -87,6 +87,10 @@ ipm_ipcomp_seal(const struct ipm_compressor *comp,
 		*made = IPM_IPCOMP_SMALL;
 		return IPM_OK;
 	}
+	if (given.p == NULL && payload.len <= header) {
+		*made = IPM_IPCOMP_NO_GAIN;
+		return IPM_OK;
+	}
 	if (cap < IPM_IPCOMP_HLEN)
 		return IPM_ERR_NOBUF;
 	room = cap - IPM_IPCOMP_HLEN;
@@ -98,10 +102,6 @@ ipm_ipcomp_seal(const struct ipm_compressor *comp,
 		n = given.len;
 	} else {
 		/* [IPCOMP-2.2-01] The longest stream that gains an octet. */
-		if (payload.len <= header) {
-			*made = IPM_IPCOMP_NO_GAIN;
-			return IPM_OK;
-		}
 		most = payload.len - header - 1;
 		n = most < room ? most : room;
 		err = comp->compress(comp, payload, out + IPM_IPCOMP_HLEN, &n);

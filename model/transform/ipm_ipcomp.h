@@ -62,8 +62,9 @@ struct ipm_ipcomp_rules {
  *
  *   packet_len  octets of the whole packet, for the threshold
  *   given       compressed octets to use instead of compressing; p NULL: none
- *   out         room for cap octets; payload.len octets are enough for what
- *               compressing makes, given.len + 4 for what is given
+ *   out         room for cap octets; payload.len + 3 are enough for what
+ *               compressing makes (payload.len - 1 when the header counts),
+ *               given.len + 4 for what is given
  *
  * Returns IPM_OK with *made, and *len set if that is SENT (else 0);
  * IPM_ERR_NOBUF (cap), or the compressor's error.

@@ -530,6 +530,25 @@ Test(ipcomp, sealing_stays_in_its_buffer)
 		}
 }
 
+/* A payload too small to gain needs no room to be left alone. */
+Test(ipcomp, the_smallest_payloads_are_sent_as_they_are)
+{
+	static const uint8_t payload[4];
+
+	for (size_t n = 0; n <= 4; n++) {
+		struct ipm_ipcomp_rules rules = { 0, true };
+		enum ipm_ipcomp_made made = IPM_IPCOMP_SENT;
+		size_t len = 1;
+
+		cr_expect_eq(ipm_ipcomp_seal(&zlib, &rules, 2, 6, 24,
+				 ipm_span(payload, n), ipm_span(NULL, 0), NULL,
+				 0, &len, &made),
+		    IPM_OK);
+		cr_expect_eq(made, IPM_IPCOMP_NO_GAIN);
+		cr_expect_eq(len, 0);
+	}
+}
+
 /*
  * [IPCOMP-2.2-03] [IPCOMP-RFC2394-05] FreeBSD leaves packets of 90 octets
  * alone; RFC 2394 3 those smaller than 90; 0 compresses all.
