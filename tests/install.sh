@@ -1,6 +1,7 @@
 #!/bin/sh
-# Installs a build and uses it as somebody else's program would: through
-# pkg-config and through CMake.
+# Installs a build, moves it, and uses it as somebody else's program would:
+# every header on its own, then examples/embed through pkg-config and through
+# CMake.
 #   install.sh BUILD CC
 set -eu
 src=$(cd "$(dirname "$0")/.." && pwd)
@@ -9,14 +10,28 @@ tmp=$(mktemp -d)
 trap 'rm -rf "$tmp"' EXIT
 want='drop: no SA has this SPI, protocol and destination (RFC 4301 5.2)'
 
-cmake --install "$build" --prefix "$tmp/root" >/dev/null
+cmake --install "$build" --prefix "$tmp/first" >/dev/null
+mv "$tmp/first" "$tmp/root"
 "$tmp/root/bin/ipsecsim" --version
-export PKG_CONFIG_PATH=$(dirname "$(find "$tmp/root" -name ipsecmodel.pc)")
-# The .pc names the prefix of the configuration; this one is another.
+
+pc=$(find "$tmp/root" -name ipsecmodel.pc)
+PKG_CONFIG_PATH=$(dirname "$pc")
+export PKG_CONFIG_PATH
+flags=$(pkg-config --cflags ipsecmodel)
+n=0
+for header in $(cd "$tmp/root/include" && find . -name '*.h'); do
+	echo "#include \"$header\"" >"$tmp/header.c"
+	# shellcheck disable=SC2086
+	"$cc" -std=c17 -Wall -Wextra -Werror -fsyntax-only \
+		-I"$tmp/root/include" $flags "$tmp/header.c"
+	n=$((n + 1))
+done
+[ "$n" -gt 20 ]
+echo "headers: $n stand on their own"
+
 # shellcheck disable=SC2046
 "$cc" -std=c17 -o "$tmp/embed" "$src/examples/embed/main.c" \
-	$(pkg-config --define-variable=prefix="$tmp/root" --static \
-		--cflags --libs ipsecmodel)
+	$(pkg-config --cflags --libs ipsecmodel)
 [ "$("$tmp/embed")" = "$want" ]
 echo "pkg-config: $want"
 
