@@ -11,7 +11,7 @@
 
 #include "hx_salist.h"
 
-#define MESSAGE_MAX (65535U * 8)
+#define MESSAGE_MAX ((size_t)65535 * 8)
 
 /* A growing run of octets. */
 struct buf {

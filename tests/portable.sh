@@ -5,7 +5,7 @@
 #   portable.sh [BUILD]    BUILD: a build of the tree, for its generated files
 set -eu
 cd "$(dirname "$0")/.."
-build=${1:-build-gcc}
+build=${1:-build-gcc-release}
 tmp=$(mktemp -d)
 trap 'rm -rf "$tmp"' EXIT
 
@@ -25,10 +25,11 @@ compile gcc "$tmp/native"
 
 ran=0
 while read -r name cc emulator; do
-	command -v "$cc" >/dev/null && command -v "$emulator" >/dev/null || {
+	if ! command -v "$cc" >/dev/null || ! command -v "$emulator" >/dev/null
+	then
 		echo "$name: no $cc or no $emulator here"
 		continue
-	}
+	fi
 	compile "$cc" "$tmp/$name"
 	# shellcheck disable=SC2086
 	"$emulator" "$tmp/$name" $args >"$tmp/$name.txt"

@@ -6,6 +6,7 @@
 #include "ipm_skipjack.h"
 
 #include <stdbool.h>
+#include <stddef.h>
 
 static const uint8_t f_table[256] = {
 	0xa3,
@@ -293,14 +294,14 @@ g_inverse(const uint8_t key[10], unsigned step, uint16_t w)
 static void
 load(const uint8_t in[8], uint16_t w[4])
 {
-	for (unsigned i = 0; i < 4; i++)
+	for (size_t i = 0; i < 4; i++)
 		w[i] = (uint16_t)(in[2 * i] << 8 | in[2 * i + 1]);
 }
 
 static void
 store(const uint16_t w[4], uint8_t out[8])
 {
-	for (unsigned i = 0; i < 4; i++) {
+	for (size_t i = 0; i < 4; i++) {
 		out[2 * i] = (uint8_t)(w[i] >> 8);
 		out[2 * i + 1] = (uint8_t)w[i];
 	}
