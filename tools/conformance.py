@@ -17,7 +17,7 @@ TABLES = ('vectors/requirements/requirements-core.tsv',
           'vectors/requirements/requirements-extra.tsv')
 EXCEPTIONS = 'vectors/requirements/exceptions.tsv'
 OUT = 'CONFORMANCE.md'
-ID = r'(?:[A-Z][A-Z0-9]*-[A-Za-z0-9.]+(?:-[A-Za-z0-9.]+)*-\d+)'
+ID = r'(?:[A-Z][A-Z0-9]+-[A-Za-z0-9.]+(?:-[A-Za-z0-9.]+)*-\d+)'
 BRACKET = re.compile(r'\[(' + ID + r'(?:[, ]+' + ID + r')*)\]')
 RANGE = re.compile(r'\[(' + ID + r')\.\.(\d+)\]')
 SOURCES = ('model', 'pfkey', 'harness', 'tests')
@@ -95,10 +95,7 @@ def files(paths):
 def document():
     table, why = rows(), exceptions()
     code, test = citations()
-    # What looks like an id but has no table's first word is something else.
-    words = {i.split('-')[0] for i in table}
-    unknown = sorted(i for i in set(code) | set(test)
-                     if i not in table and i.split('-')[0] in words)
+    unknown = sorted((set(code) | set(test) | set(why)) - set(table))
     state, areas = {}, collections.OrderedDict()
     for ident, r in table.items():
         if ident in why:
