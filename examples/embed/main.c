@@ -1,6 +1,6 @@
 /*
  * The model inside another program: one SA, one packet, its verdict.  Build:
- *   cc main.c $(pkg-config --static --cflags --libs ipsecmodel)
+ *   cc main.c $(pkg-config --cflags --libs ipsecmodel)
  */
 #include <stdio.h>
 #include <stdlib.h>
