@@ -37,6 +37,26 @@ hx_json_str(const json_t *obj, const char *key)
 	return json_string_value(json_object_get(obj, key));
 }
 
+/* JSON text is UTF-8 and a file name any octets: the others become "?". */
+static json_t *
+json_text(const char *s)
+{
+	json_t *j = json_string(s);
+	char *copy;
+
+	if (j != NULL)
+		return j;
+	copy = strdup(s);
+	if (copy == NULL)
+		return json_string("");
+	for (char *p = copy; *p != '\0'; p++)
+		if (*p < ' ' || *p > '~')
+			*p = '?';
+	j = json_string(copy);
+	free(copy);
+	return j;
+}
+
 static void
 print_object(FILE *out, json_t *obj)
 {
@@ -56,8 +76,9 @@ hx_check_case(struct hx_check *c, const char *name, enum hx_result result,
 	if (c->quiet && result == HX_PASS)
 		return;
 	print_object(c->out,
-	    json_pack("{s:s, s:s, s:s, s:s}", "file", c->file, "case", name,
-		"result", result_names[result], "why", why));
+	    json_pack("{s:o, s:o, s:s, s:o}", "file", json_text(c->file),
+		"case", json_text(name), "result", result_names[result], "why",
+		json_text(why)));
 }
 
 /* Reads and runs one file; false after one line on standard error. */

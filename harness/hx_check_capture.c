@@ -17,7 +17,6 @@
 #include "hx_pcap.h"
 #include "hx_reseal.h"
 #include "hx_sidecar.h"
-#include "wire/ipm_link.h"
 
 /* One model and what it said of the frame in hand. */
 struct run {
@@ -75,19 +74,8 @@ on_opened(void *ctx, const struct ipm_opened_layer *l)
 static void
 run_frame(struct run *r, const struct hx_frame *f)
 {
-	struct ipm_span ip;
-	enum ipm_reason reason = ipm_link_parse(f->linktype, f->octets, &ip);
-
 	hx_reseal_begin(&r->reseal);
-	if (reason == IPM_R_OK) {
-		hx_engine_observe(
-		    &r->engine, f->sec, f->nsec, ip, f->number, &r->o);
-	} else {
-		r->o.n_layers = 0;
-		r->o.reason = reason;
-	}
-	if (r->o.reason == IPM_R_TRUNCATED && f->octets.len < f->wire_len)
-		r->o.reason = IPM_R_SNAPLEN;
+	hx_engine_frame(&r->engine, f, &r->o);
 }
 
 /* --- comparing --------------------------------------------------------- */
@@ -237,6 +225,48 @@ tell(struct capture *cap, const char *part, size_t n, const char *suffix,
 
 /* --- the two parts ----------------------------------------------------- */
 
+/*
+ * Whether an entry can be compared; when not, why holds an error of the file.
+ * An accepted frame of the traffic must state its octets, or nothing is
+ * compared; a negative case may leave them out.
+ */
+static bool
+entry_is_sound(const json_t *want, bool needs_inner, char *why, size_t len)
+{
+	static const char *const verdicts[] = { "accept", "drop", "bypass",
+		"consumed", "fragment", "unjudged", "should-drop",
+		"unspecified" };
+	static const char *const strings[] = { "verdict", "linux", "inner",
+		"needs" };
+	const char *verdict = hx_json_str(want, "verdict");
+	const json_t *layers = json_object_get(want, "layers");
+	bool known = false;
+
+	for (size_t i = 0; i < sizeof strings / sizeof strings[0]; i++) {
+		const json_t *m = json_object_get(want, strings[i]);
+
+		if (m != NULL && !json_is_string(m) && !json_is_null(m)) {
+			(void)snprintf(
+			    why, len, "%s is not a string", strings[i]);
+			return false;
+		}
+	}
+	for (size_t i = 0; i < sizeof verdicts / sizeof verdicts[0]; i++)
+		known |= verdict != NULL && strcmp(verdict, verdicts[i]) == 0;
+	if (!known)
+		(void)snprintf(why, len, "verdict %s%.32s",
+		    verdict == NULL ? "is missing" : "is not known: ",
+		    verdict == NULL ? "" : verdict);
+	else if (layers != NULL && !json_is_array(layers))
+		(void)snprintf(why, len, "layers is not a list");
+	else if (needs_inner && strcmp(verdict, "accept") == 0 &&
+	    hx_json_str(want, "inner") == NULL)
+		(void)snprintf(why, len, "inner is missing");
+	else
+		return true;
+	return false;
+}
+
 /* A frame of the real traffic: verdict, layers, inner octets, resealing. */
 static void
 judge_frame(
@@ -246,8 +276,8 @@ judge_frame(
 	char why[320] = "";
 	bool ok;
 
-	if (verdict == NULL) {
-		tell(cap, "frame", n, "", HX_ERROR, "verdict is missing");
+	if (!entry_is_sound(want, true, why, sizeof why)) {
+		tell(cap, "frame", n, "", HX_ERROR, why);
 		return;
 	}
 	if (no_provider(r)) {
@@ -299,8 +329,10 @@ judge_negative(struct capture *cap, const struct run runs[N_RUNS],
 	const char *linux_verdict = hx_json_str(want, "linux");
 	const char *needs = hx_json_str(want, "needs");
 
-	if (verdict == NULL) {
-		tell(cap, "neg", n, "", HX_ERROR, "verdict is missing");
+	char unsound[96];
+
+	if (!entry_is_sound(want, false, unsound, sizeof unsound)) {
+		tell(cap, "neg", n, "", HX_ERROR, unsound);
 		return;
 	}
 	if (needs != NULL) {
@@ -442,7 +474,11 @@ hx_check_capture(struct hx_check *c, const json_t *root)
 		ok = false;
 	} else {
 		ok = check_part(&cap, frames, ".pcap", "frame", false);
-		if (ok && json_array_size(negative) != 0)
+		if (ok && negative != NULL && !json_is_array(negative)) {
+			(void)fprintf(stderr,
+			    "ipsecsim: %s: negative is no list\n", c->file);
+			ok = false;
+		} else if (ok && negative != NULL)
 			ok = check_part(
 			    &cap, negative, ".neg.pcap", "neg", true);
 	}

@@ -3,8 +3,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "hx_pcap.h"
 #include "provider/ipm_libcrypto.h"
 #include "provider/ipm_zlib.h"
+#include "wire/ipm_link.h"
+
+/* An arena that reached this would hold some ten million SAs. */
+#define ARENA_MAX ((size_t)1 << (sizeof(size_t) > 4 ? 32 : 30))
 
 static void *
 resize(void *ctx, void *old, size_t old_size, size_t new_size)
@@ -52,7 +57,7 @@ hx_engine_open(struct hx_engine *e, enum ipm_profile_id profile)
 	}
 	e->alloc = hx_alloc();
 	ipm_profile_init(&e->profile, profile);
-	ipm_state_init(&e->state, 0);
+	ipm_state_init(&e->state, ARENA_MAX);
 	ipm_derived_init(&e->derived, &e->crypto, &e->alloc);
 	e->opts.ah_knobs = ipm_ah_knobs_default();
 	return true;
@@ -63,7 +68,7 @@ hx_engine_reset(struct hx_engine *e)
 {
 	ipm_derived_free(&e->derived);
 	ipm_state_free(&e->state, &e->alloc);
-	ipm_state_init(&e->state, 0);
+	ipm_state_init(&e->state, ARENA_MAX);
 	ipm_derived_init(&e->derived, &e->crypto, &e->alloc);
 }
 
@@ -103,4 +108,24 @@ hx_engine_observe(struct hx_engine *e, uint64_t sec, uint32_t nsec,
 
 	ipm_observe(&e->state, &e->derived, &e->profile, &env, octets, frame,
 	    &e->opts, e->work, o);
+}
+
+void
+hx_engine_frame(
+    struct hx_engine *e, const struct hx_frame *f, struct ipm_observation *o)
+{
+	struct ipm_span ip;
+	enum ipm_reason reason = ipm_link_parse(f->linktype, f->octets, &ip);
+
+	if (reason == IPM_R_OK) {
+		hx_engine_observe(e, f->sec, f->nsec, ip, f->number, o);
+	} else {
+		o->n_layers = 0;
+		o->has_addrs = false;
+		o->reason = reason;
+		o->inner = o->packet = f->octets;
+	}
+	if (f->octets.len < f->wire_len &&
+	    (o->reason == IPM_R_TRUNCATED || o->reason == IPM_R_LINK_BAD))
+		o->reason = IPM_R_SNAPLEN;
 }

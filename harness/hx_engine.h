@@ -38,6 +38,14 @@ enum ipm_err hx_engine_add_sa(
 void hx_engine_observe(struct hx_engine *e, uint64_t sec, uint32_t nsec,
     struct ipm_span octets, uint64_t frame, struct ipm_observation *o);
 
+/*
+ * Judges one captured frame: its link header, then as above.  A packet that
+ * the capture cut short cannot be judged (IPM_R_SNAPLEN).
+ */
+struct hx_frame;
+void hx_engine_frame(
+    struct hx_engine *e, const struct hx_frame *f, struct ipm_observation *o);
+
 /* The allocator over malloc. */
 struct ipm_alloc hx_alloc(void);
 

@@ -18,7 +18,6 @@
 #include "hx_pcap.h"
 #include "hx_pcap_out.h"
 #include "hx_show.h"
-#include "wire/ipm_link.h"
 
 /* Which frame took a number; direct-mapped, so it forgets, never grows. */
 #define SEEN_SLOTS 65536U
@@ -32,7 +31,6 @@ struct seen {
 
 /* A frame whose text waits. */
 struct waiting {
-	struct waiting *next;
 	uint64_t number, sec, since_ns;
 	uint32_t nsec;
 	bool decided;
@@ -40,6 +38,7 @@ struct waiting {
 	size_t len;
 	bool has_addrs;
 	struct ipm_addr src, dst;
+	struct ipm_trace *trace; /* the steps so far, with --explain */
 };
 
 struct options {
@@ -56,13 +55,18 @@ struct replay {
 	struct hx_pcap_out *clear;
 	struct ipm_observation o;
 	struct ipm_trace trace;
-	struct waiting *first, **last;
+	/* Frames first_waiting to first_waiting + n_waiting - 1 wait; frame n
+	 * at n % WAITING_MAX. */
+	struct waiting **ring;
+	FILE *report; /* standard output, unless -w writes there */
+	uint64_t first_waiting;
 	size_t n_waiting;
 	struct seen *seen;
 	uint64_t start_ns;
 	uint64_t frames;
 	uint64_t by_reason[IPM_N_REASONS];
 	bool colour, shown_only;
+	enum ipm_reason only_reason; /* explain: how that frame ended */
 };
 
 /* --- who took a number --------------------------------------------------- */
@@ -125,41 +129,66 @@ render(const struct replay *r, FILE *out, const struct hx_judged *j)
 		hx_show_line(out, j);
 }
 
+/* Not a packet's affair and not the caller's: the harness itself fails. */
+static void
+out_of_memory(void)
+{
+	(void)fflush(stdout);
+	(void)fputs("ipsecsim: out of memory\n", stderr);
+	_Exit(3);
+}
+
+static struct waiting **
+slot(const struct replay *r, uint64_t frame)
+{
+	return &r->ring[frame % WAITING_MAX];
+}
+
 static void
 flush_decided(struct replay *r)
 {
-	while (r->first != NULL && r->first->decided) {
-		struct waiting *w = r->first;
+	while (r->n_waiting != 0) {
+		struct waiting *w = *slot(r, r->first_waiting);
 
+		if (!w->decided)
+			return;
 		if (w->text != NULL)
-			(void)fwrite(w->text, 1, w->len, stdout);
-		r->first = w->next;
+			(void)fwrite(w->text, 1, w->len, r->report);
+		*slot(r, r->first_waiting) = NULL;
+		r->first_waiting++;
 		r->n_waiting--;
 		free(w->text);
+		free(w->trace);
 		free(w);
 	}
-	if (r->first == NULL)
-		r->last = &r->first;
 }
 
-static bool
+static void
 render_to(struct replay *r, struct waiting *w, const struct hx_judged *j)
 {
-	FILE *f = open_memstream(&w->text, &w->len);
+	FILE *f;
 
+	if (r->opt->quiet)
+		return;
+	f = open_memstream(&w->text, &w->len);
 	if (f == NULL)
-		return false;
+		out_of_memory();
 	render(r, f, j);
-	return fclose(f) == 0;
+	if (fclose(f) != 0)
+		out_of_memory();
 }
 
-/* A frame's final word. */
+/* A frame's final word; with `explain` that one frame counts alone. */
 static void
 count(struct replay *r, enum ipm_reason reason, uint64_t number)
 {
+	if (r->opt->only != 0 && number != r->opt->only)
+		return;
 	r->by_reason[reason]++;
-	if (number == r->opt->only)
+	if (r->opt->only != 0) {
 		r->shown_only = true;
+		r->only_reason = reason;
+	}
 }
 
 /* What became of a fragment that waits. */
@@ -175,29 +204,22 @@ decide(struct replay *r, struct waiting *w, enum ipm_reason reason, uint64_t by)
 		.nsec = w->nsec,
 		.since_ns = w->since_ns,
 		.o = &o,
+		.trace = w->trace,
 		.completed_by = by,
 		.colour = r->colour };
 
 	w->decided = true;
 	count(r, reason, w->number);
-	if (!render_to(r, w, &j))
-		abort();
+	render_to(r, w, &j);
 }
 
 static void
-show(struct replay *r, const struct hx_judged *j, bool decided)
+push_waiting(struct replay *r, const struct hx_judged *j, bool decided)
 {
-	struct waiting *w;
+	struct waiting *w = calloc(1, sizeof *w);
 
-	if (decided)
-		count(r, j->o->reason, j->number);
-	if (r->first == NULL && decided) {
-		render(r, stdout, j);
-		return;
-	}
-	w = calloc(1, sizeof *w);
 	if (w == NULL)
-		abort();
+		out_of_memory();
 	w->number = j->number;
 	w->sec = j->sec;
 	w->nsec = j->nsec;
@@ -206,61 +228,62 @@ show(struct replay *r, const struct hx_judged *j, bool decided)
 	w->has_addrs = j->o->has_addrs;
 	w->src = j->o->src;
 	w->dst = j->o->dst;
-	if (decided && !render_to(r, w, j))
-		abort();
-	*r->last = w;
-	r->last = &w->next;
-	if (++r->n_waiting > WAITING_MAX)
-		decide(r, r->first, IPM_R_FRAG_PENDING, 0);
+	if (decided) {
+		render_to(r, w, j);
+	} else if (j->trace != NULL) {
+		w->trace = malloc(sizeof *w->trace);
+		if (w->trace == NULL)
+			out_of_memory();
+		*w->trace = *j->trace;
+	}
+	if (r->n_waiting == 0)
+		r->first_waiting = j->number;
+	*slot(r, j->number) = w;
+	if (++r->n_waiting == WAITING_MAX) {
+		decide(r, *slot(r, r->first_waiting), IPM_R_FRAG_PENDING, 0);
+		flush_decided(r);
+	}
+}
+
+static void
+show(struct replay *r, const struct hx_judged *j, bool decided)
+{
+	if (decided)
+		count(r, j->o->reason, j->number);
+	if (r->n_waiting == 0 && decided)
+		render(r, r->report, j);
+	else
+		push_waiting(r, j, decided);
 }
 
 static void
 on_fragment(void *ctx, uint64_t frame, enum ipm_reason reason, uint64_t by)
 {
 	struct replay *r = ctx;
+	struct waiting *w;
 
-	for (struct waiting *w = r->first; w != NULL; w = w->next)
-		if (w->number == frame && !w->decided) {
-			decide(r, w,
-			    reason == IPM_R_OK ? IPM_R_FRAG_PENDING : reason,
-			    by);
-			return;
-		}
+	if (frame - r->first_waiting >= r->n_waiting)
+		return; /* shown as it was, when too many waited */
+	w = *slot(r, frame);
+	if (!w->decided)
+		decide(
+		    r, w, reason == IPM_R_OK ? IPM_R_FRAG_PENDING : reason, by);
 }
 
 /* The capture is over: what still waits stays a fragment. */
 static void
 finish_waiting(struct replay *r)
 {
-	for (struct waiting *w = r->first; w != NULL; w = w->next)
+	for (size_t i = 0; i < r->n_waiting; i++) {
+		struct waiting *w = *slot(r, r->first_waiting + i);
+
 		if (!w->decided)
 			decide(r, w, IPM_R_FRAG_PENDING, 0);
+	}
 	flush_decided(r);
 }
 
 /* --- the loop ---------------------------------------------------------------- */
-
-static void
-judge(struct replay *r, const struct hx_frame *f)
-{
-	struct ipm_span ip;
-	enum ipm_reason reason = ipm_link_parse(f->linktype, f->octets, &ip);
-
-	if (r->engine.opts.trace != NULL)
-		r->trace.n = r->trace.lost = 0;
-	if (reason == IPM_R_OK) {
-		hx_engine_observe(
-		    &r->engine, f->sec, f->nsec, ip, f->number, &r->o);
-	} else {
-		r->o.n_layers = 0;
-		r->o.has_addrs = false;
-		r->o.reason = reason;
-		r->o.inner = f->octets;
-	}
-	if (f->octets.len < f->wire_len &&
-	    (r->o.reason == IPM_R_TRUNCATED || r->o.reason == IPM_R_LINK_BAD))
-		r->o.reason = IPM_R_SNAPLEN;
-}
 
 static void
 take_frame(struct replay *r, const struct hx_frame *f)
@@ -275,7 +298,8 @@ take_frame(struct replay *r, const struct hx_frame *f)
 
 	if (r->frames++ == 0)
 		r->start_ns = ns;
-	judge(r, f);
+	r->trace.n = r->trace.lost = 0;
+	hx_engine_frame(&r->engine, f, &r->o);
 	j.since_ns = ns > r->start_ns ? ns - r->start_ns : 0;
 	if (!r->opt->quiet) {
 		j.taken_by = who_took(r);
@@ -312,22 +336,24 @@ print_keys(const struct replay *r)
 		const struct ipm_span keys[] = { c->enc_key, c->auth_key };
 		char a[46];
 
-		(void)printf(r->opt->json ? "%s{\"spi\":\"0x%08" PRIx32
-					    "\",\"dst\":\"%s\","
-					  : "%ssa 0x%08" PRIx32 " > %s",
+		(void)fprintf(r->report,
+		    r->opt->json ? "%s{\"spi\":\"0x%08" PRIx32
+				   "\",\"dst\":\"%s\","
+				 : "%ssa 0x%08" PRIx32 " > %s",
 		    r->opt->json && i != 0 ? "," : "", c->spi,
 		    ipm_addr_text(&c->dst, a));
 		if (r->opt->json)
-			(void)printf("\"encryption\":\"%s\","
-				     "\"authentication\":\"%s\",\"key\":\"",
+			(void)fprintf(r->report,
+			    "\"encryption\":\"%s\","
+			    "\"authentication\":\"%s\",\"key\":\"",
 			    alg_name(c->enc), alg_name(c->auth));
 		else
-			(void)printf("  %s, %s  key ", alg_name(c->enc),
-			    alg_name(c->auth));
+			(void)fprintf(r->report, "  %s, %s  key ",
+			    alg_name(c->enc), alg_name(c->auth));
 		for (size_t k = 0; k < 2; k++)
 			for (size_t n = 0; n < keys[k].len; n++)
-				(void)printf("%02x", keys[k].p[n]);
-		(void)fputs(r->opt->json ? "\"}" : "\n", stdout);
+				(void)fprintf(r->report, "%02x", keys[k].p[n]);
+		(void)fputs(r->opt->json ? "\"}" : "\n", r->report);
 	}
 }
 
@@ -335,21 +361,22 @@ static void
 print_heading(const struct replay *r)
 {
 	if (r->opt->json) {
-		(void)printf("{\"schema\":\"ipsecsim-replay\",\"version\":1,"
-			     "\"profile\":\"%s\",\"sas\":%zu",
+		(void)fprintf(r->report,
+		    "{\"schema\":\"ipsecsim-replay\",\"version\":1,"
+		    "\"profile\":\"%s\",\"sas\":%zu",
 		    r->opt->profile.name, r->cfg.n);
 		if (r->opt->show_keys) {
-			(void)fputs(",\"keys\":[", stdout);
+			(void)fputs(",\"keys\":[", r->report);
 			print_keys(r);
-			(void)putchar(']');
+			(void)fputc(']', r->report);
 		}
-		(void)fputs("}\n", stdout);
+		(void)fputs("}\n", r->report);
 		return;
 	}
 	if (r->opt->show_keys)
 		print_keys(r);
 	if (!r->opt->quiet)
-		hx_show_heading(stdout);
+		hx_show_heading(r->report);
 }
 
 static uint64_t
@@ -371,51 +398,53 @@ print_reasons_of(const struct replay *r, enum ipm_verdict v)
 	for (size_t i = 0; i < IPM_N_REASONS; i++) {
 		if (ipm_reasons[i].verdict != v || r->by_reason[i] == 0)
 			continue;
-		(void)printf("%s%" PRIu64 " %s", sep, r->by_reason[i],
-		    ipm_reasons[i].name);
+		(void)fprintf(r->report, "%s%" PRIu64 " %s", sep,
+		    r->by_reason[i], ipm_reasons[i].name);
 		sep = ", ";
 	}
 	if (sep[0] == ',')
-		(void)putchar(')');
+		(void)fputc(')', r->report);
 }
 
 static void
 print_summary(const struct replay *r)
 {
+	uint64_t frames = r->opt->only != 0 ? r->shown_only : r->frames;
 	const char *sep = "";
 
 	if (r->opt->json) {
-		(void)printf("{\"summary\":{\"frames\":%" PRIu64
-			     ",\"verdicts\":{",
-		    r->frames);
+		(void)fprintf(r->report,
+		    "{\"summary\":{\"frames\":%" PRIu64 ",\"verdicts\":{",
+		    frames);
 		for (int v = 0; v < IPM_N_VERDICTS; v++)
-			(void)printf("%s\"%s\":%" PRIu64, v == 0 ? "" : ",",
+			(void)fprintf(r->report, "%s\"%s\":%" PRIu64,
+			    v == 0 ? "" : ",",
 			    ipm_verdict_name((enum ipm_verdict)v),
 			    verdict_count(r, (enum ipm_verdict)v));
-		(void)fputs("},\"reasons\":{", stdout);
+		(void)fputs("},\"reasons\":{", r->report);
 		for (size_t i = 0; i < IPM_N_REASONS; i++) {
 			if (r->by_reason[i] == 0)
 				continue;
-			(void)printf("%s\"%s\":%" PRIu64, sep,
+			(void)fprintf(r->report, "%s\"%s\":%" PRIu64, sep,
 			    ipm_reasons[i].name, r->by_reason[i]);
 			sep = ",";
 		}
-		(void)fputs("}}}\n", stdout);
+		(void)fputs("}}}\n", r->report);
 		return;
 	}
-	(void)printf("%" PRIu64 " frames:", r->frames);
+	(void)fprintf(r->report, "%" PRIu64 " frames:", r->frames);
 	for (int v = 0; v < IPM_N_VERDICTS; v++) {
 		uint64_t n = verdict_count(r, (enum ipm_verdict)v);
 
 		if (n == 0 && v != IPM_V_ACCEPT && v != IPM_V_DROP)
 			continue;
-		(void)printf("%s %" PRIu64 " %s", sep, n,
+		(void)fprintf(r->report, "%s %" PRIu64 " %s", sep, n,
 		    ipm_verdict_name((enum ipm_verdict)v));
 		if (v != IPM_V_ACCEPT)
 			print_reasons_of(r, (enum ipm_verdict)v);
 		sep = ",";
 	}
-	(void)putchar('\n');
+	(void)fputc('\n', r->report);
 }
 
 /* --- options -------------------------------------------------------------------- */
@@ -428,7 +457,9 @@ static const char replay_usage[] =
     "\n"
     "  -c FILE             setkey(8) file or ipsec-capture sidecar; - stdin\n"
     "  -r FILE             capture; - standard input\n"
-    "  -w FILE             write the clear packets as a capture\n"
+    "  -w FILE             write the clear packets as a capture; with -\n"
+    "                      they go to standard output, the report to\n"
+    "                      standard error\n"
     "  -q                  only the summary\n"
     "  --json              JSON Lines\n"
     "  --explain           the steps taken, each with its clause\n"
@@ -576,12 +607,14 @@ complain(const struct hx_err *err)
 static int
 add_sas(struct replay *r)
 {
+	struct hx_err err;
+
 	for (size_t i = 0; i < r->cfg.n; i++)
 		if (hx_engine_add_sa(&r->engine, &r->cfg.sas[i].cfg) !=
 		    IPM_OK) {
-			(void)fprintf(stderr,
-			    "ipsecsim: %s: no memory for an SA\n",
-			    r->opt->config);
+			hx_err_set(&err, r->opt->config, r->cfg.sas[i].line, 0,
+			    "no memory for this SA");
+			(void)complain(&err);
 			return 3;
 		}
 	return 0;
@@ -599,11 +632,19 @@ run_capture(struct replay *r)
 	if (in == NULL)
 		return complain(&err);
 	if (r->opt->out != NULL) {
+		if (hx_pcap_is_file(in, r->opt->out)) {
+			hx_err_set(&err, r->opt->out, 0, 0,
+			    "is the capture that is read");
+			hx_pcap_close(in);
+			return complain(&err);
+		}
 		r->clear = hx_pcap_create(r->opt->out, &err);
 		if (r->clear == NULL) {
 			hx_pcap_close(in);
 			return complain(&err);
 		}
+		if (strcmp(r->opt->out, "-") == 0)
+			r->report = stderr;
 	}
 	if (r->opt->only == 0 || r->opt->json)
 		print_heading(r);
@@ -615,7 +656,7 @@ run_capture(struct replay *r)
 	}
 	finish_waiting(r);
 	hx_pcap_close(in);
-	if (r->opt->only == 0)
+	if (r->opt->only == 0 || r->opt->json)
 		print_summary(r);
 	if (got < 0)
 		status = complain(&err);
@@ -630,7 +671,7 @@ run_capture(struct replay *r)
 	}
 	if (status == 0 && verdict_count(r, IPM_V_DROP) != 0)
 		status = 1;
-	if (fflush(stdout) != 0 || ferror(stdout)) {
+	if (fflush(r->report) != 0 || ferror(r->report)) {
 		(void)fprintf(
 		    stderr, "ipsecsim: standard output: %s\n", strerror(errno));
 		status = 3;
@@ -649,14 +690,14 @@ run(int argc, char **argv, bool explain)
 	if (status != 0)
 		return status - 1;
 	r = calloc(1, sizeof *r);
-	if (r == NULL ||
-	    (r->seen = calloc(SEEN_SLOTS, sizeof *r->seen)) == NULL) {
-		(void)fputs("ipsecsim: out of memory\n", stderr);
-		free(r);
-		return 3;
-	}
+	if (r == NULL)
+		out_of_memory();
+	r->seen = calloc(SEEN_SLOTS, sizeof *r->seen);
+	r->ring = calloc(WAITING_MAX, sizeof *r->ring);
+	if (r->seen == NULL || r->ring == NULL)
+		out_of_memory();
 	r->opt = &opt;
-	r->last = &r->first;
+	r->report = stdout;
 	if (!hx_config_load(opt.config, &r->cfg, &err)) {
 		status = complain(&err);
 		goto out;
@@ -672,7 +713,8 @@ run(int argc, char **argv, bool explain)
 	r->engine.opts.explain = !opt.quiet;
 	if (opt.explain || explain)
 		r->engine.opts.trace = &r->trace;
-	r->colour = !opt.json && isatty(STDOUT_FILENO);
+	r->colour = !opt.json && isatty(STDOUT_FILENO) &&
+	    (opt.out == NULL || strcmp(opt.out, "-") != 0);
 	status = add_sas(r);
 	if (status == 0)
 		status = run_capture(r);
@@ -680,6 +722,7 @@ run(int argc, char **argv, bool explain)
 out_config:
 	hx_config_free(&r->cfg);
 out:
+	free(r->ring);
 	free(r->seen);
 	free(r);
 	return status;

@@ -603,8 +603,8 @@ open_ipcomp(struct view *v)
 static struct ipm_sa *
 comp_sa_between(const struct view *v, enum ipm_mode mode)
 {
-	ipm_off off = ipm_derived_comp_between(v->d, &v->s->arena, &v->ip.src,
-	    &v->ip.dst, mode);
+	ipm_off off = ipm_derived_comp_between(
+	    v->d, &v->s->arena, &v->ip.src, &v->ip.dst, mode);
 
 	return off == 0 ? NULL : ipm_arena_at(&v->s->arena, off);
 }

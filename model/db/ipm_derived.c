@@ -139,9 +139,8 @@ append_pair(struct ipm_derived *d, const struct ipm_arena *a)
 }
 
 ipm_off
-ipm_derived_comp_between(const struct ipm_derived *d,
-    const struct ipm_arena *a, const struct ipm_addr *src,
-    const struct ipm_addr *dst, enum ipm_mode mode)
+ipm_derived_comp_between(const struct ipm_derived *d, const struct ipm_arena *a,
+    const struct ipm_addr *src, const struct ipm_addr *dst, enum ipm_mode mode)
 {
 	uint32_t at;
 
@@ -360,7 +359,6 @@ ipm_derived_free(struct ipm_derived *d)
 	if (d->slots != NULL)
 		(void)resize(d, d->slots, d->n_slots * sizeof d->slots[0], 0);
 	if (d->pairs != NULL)
-		(void)resize(d, d->pairs,
-		    d->n_pairs * sizeof d->pairs[0], 0);
+		(void)resize(d, d->pairs, d->n_pairs * sizeof d->pairs[0], 0);
 	ipm_derived_init(d, d->provider, d->alloc);
 }

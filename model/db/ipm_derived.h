@@ -35,7 +35,7 @@ struct ipm_derived {
 	uint32_t n_slots, count, cap;
 	uint32_t *pairs; /* the same of IPcomp SAs, by source and destination */
 	uint32_t n_pairs, n_comp;
-	bool natt_any;           /* some SA wants UDP encapsulation */
+	bool natt_any;            /* some SA wants UDP encapsulation */
 	uint8_t natt_ports[8192]; /* a bit for each destination port of those */
 };
 

@@ -168,7 +168,7 @@ ipm_ip_parse(struct ipm_span s, bool check_sum, struct ipm_ip *ip)
 {
 	*ip = (struct ipm_ip){ .packet = s };
 	if (s.len == 0)
-		return IPM_R_NOT_IP;
+		return IPM_R_TRUNCATED;
 	switch (s.p[0] >> 4) {
 	case 4:
 		return parse4(s, check_sum, ip);

@@ -84,8 +84,8 @@ struct ipm_ip {
  *   check_sum  verify the IPv4 header checksum
  *
  * Returns IPM_R_OK, or why the packet cannot be an IP packet:
- *   IPM_R_NOT_IP         empty, or the version nibble is neither 4 nor 6
- *   IPM_R_TRUNCATED      fewer octets than the header's length field states
+ *   IPM_R_NOT_IP         the version nibble is neither 4 nor 6
+ *   IPM_R_TRUNCATED      no octets, or fewer than the length field states
  *   IPM_R_IP_HEADER_BAD  a length field that contradicts itself
  *   IPM_R_IP_SUM_BAD     IPv4 header checksum
  *   IPM_R_EXT_BAD        extension header chain runs past the packet, too

@@ -88,6 +88,44 @@ class Vectors(unittest.TestCase):
         self.assertEqual(p.returncode, 1)
         self.assertIn('does not fit', p.stdout)
 
+    def test_an_unknown_comment_still_needs_the_layer_to_refuse(self):
+        """A packet that never reaches its SA proves nothing about ESP."""
+        j = load(os.path.join(
+            TOP, 'vectors', 'rfc', 'constructed-esp-broken.json'))
+        case = next(c for c in j['cases'] if c['comment'] == 'icv first bit')
+        for comment in ('of a new kind', None):
+            new = dict(case, comment=comment)
+            if comment is None:
+                del new['comment']
+            p = run('check', temp('new.json',
+                                  json.dumps(dict(j, cases=[new]))))
+            self.assertEqual(p.returncode, 0, p.stdout)
+            sa = dict(case['sa'], spi='0x0badc0de')
+            p = run('check', temp('nosa.json', json.dumps(
+                dict(j, cases=[dict(new, sa=sa)]))))
+            self.assertEqual(p.returncode, 1, p.stdout)
+            self.assertIn('no-sa', p.stdout)
+
+    def test_lengths_that_do_not_fit_are_refused(self):
+        """An error where the case should hold, a pass where it should not."""
+        path = os.path.join(TOP, 'vectors', 'rfc', 'gcm-spec-aes-gcm.json')
+        j = load(path)
+        case = j['cases'][0]
+        for result, want in (('valid', 2), ('invalid', 0)):
+            bad = dict(case, icv=case['icv'] + '00' * 8, result=result)
+            p = run('check', temp('long.json',
+                                  json.dumps(dict(j, cases=[bad]))))
+            self.assertEqual(p.returncode, want, p.stdout)
+
+    def test_a_choice_the_standard_forbids_a_sender_fails(self):
+        """Right ICV over padding that RFC 4303 2.4 does not allow."""
+        j = load(os.path.join(
+            TOP, 'vectors', 'rfc', 'constructed-esp-broken.json'))
+        case = next(c for c in j['cases'] if c['comment'] == 'pad first')
+        p = run('check', temp('pads.json', json.dumps(
+            dict(j, cases=[dict(case, result='valid')]))))
+        self.assertEqual(p.returncode, 1, p.stdout)
+
 
 class Captures(unittest.TestCase):
     def test_every_frame_agrees(self):
@@ -164,6 +202,34 @@ class Captures(unittest.TestCase):
             name, lambda j: j['frames'].append(j['frames'][0]))
         self.assertEqual(len(self.failed(p)), 1)
 
+    def test_an_entry_that_cannot_be_compared_is_an_error(self):
+        def first(part, member, value):
+            def change(j):
+                if value is None:
+                    del j[part][0][member]
+                else:
+                    j[part][0][member] = value
+            return change
+        for change in (first('frames', 'inner', 5),
+                       first('frames', 'inner', None),
+                       first('frames', 'layers', {}),
+                       first('frames', 'verdict', 'acept'),
+                       first('frames', 'verdict', None),
+                       first('negative', 'linux', 3),
+                       first('negative', 'verdict', 'dorp')):
+            p, _, _ = self.spoil('esp-tn44-gcm128_16', change)
+            self.assertEqual(p.returncode, 2)
+            self.assertEqual(len(p.stderr.splitlines()), 1, p.stderr)
+            self.assertEqual(summary(p)['error'], 1)
+
+    def test_no_negatives_means_that_none_are_there(self):
+        def change(j):
+            j['negative'] = []
+        p, _, _ = self.spoil('esp-tn44-gcm128_16', change)
+        want = len(load(capture('esp-tn44-gcm128_16.json'))['negative'])
+        self.assertEqual(len(self.failed(p)), want)
+        self.assertEqual(p.returncode, 1)
+
     def test_a_wrong_key_fails(self):
         def change(j):
             j['sas'][0]['encryption']['key'] = '00' * 16
@@ -204,6 +270,25 @@ class BadInput(unittest.TestCase):
 
     def test_no_cases(self):
         self.one_line('{"schema":"ipsec-vectors","version":1}', 'cases')
+
+        self.one_line('{"schema":"ipsec-vectors","version":1,"cases":[]}',
+                      'at least one')
+
+    def test_members_of_an_sa(self):
+        j = load(os.path.join(TOP, 'vectors', 'rfc', 'constructed-esp.json'))
+        for member, value in (('mode', 'tunel'), ('seq_lo', 'x'),
+                              ('seq_lo', -1), ('seq_hi', 1 << 32)):
+            case = j['cases'][0]
+            case = dict(case, sa=dict(case['sa'], **{member: value}))
+            self.one_line(json.dumps(dict(j, cases=[case])), 'sa.mode'
+                          if member == 'mode' else member)
+
+    def test_a_file_name_of_any_octets(self):
+        path = os.path.join(scratch.name, 'na\udcffme.json')
+        shutil.copy(VECTORS[0], path)
+        p = run('check', path)
+        self.assertEqual(p.returncode, 0)
+        self.assertIn('na?me.json', jsonl(p.stdout)[1]['file'])
 
     def test_a_bad_case_is_an_error_and_the_rest_is_run(self):
         j = load(VECTORS[0])

@@ -174,6 +174,14 @@ class Output(unittest.TestCase):
             self.assertEqual(got[0], frame[0])
             self.assertEqual(got[1], frame[1] * 1000)
 
+    def test_clear_packets_to_standard_output_leave_the_report_elsewhere(self):
+        out = os.path.join(scratch.name, 'clear2.pcap')
+        run(*self.args('-w', out, '-q'))
+        p = run(*self.args('-w', '-'), stdin=b'')
+        self.assertEqual(p.returncode, 0)
+        self.assertEqual(p.stdout, octets(out))
+        self.assertEqual(p.stderr.decode(), run(*self.args()).stdout)
+
     def test_text_has_a_line_a_frame_and_a_last_one_with_counts(self):
         p = run(*self.args())
         lines = p.stdout.splitlines()
@@ -227,6 +235,35 @@ class Output(unittest.TestCase):
         p = run('explain', '-c', capture(self.NAME + '.setkey'), '-r',
                 capture(self.NAME + '.pcap'), '-n', '9999')
         self.assertEqual(p.returncode, 2)
+
+    def test_explain_speaks_of_its_frame_alone(self):
+        """Frame 3 is dropped, frame 1 before it and frame 4 are not."""
+        neg = capture(self.NAME + '.neg.pcap')
+        _, _, frames, _ = replay(capture(self.NAME + '.setkey'), neg)
+        for n, status in ((1, 0), (3, 1), (next(
+                f['frame'] for f in frames
+                if f['frame'] > 3 and f['verdict'] == 'accept'), 0)):
+            p = run('explain', '--json', '-c',
+                    capture(self.NAME + '.setkey'), '-r', neg, '-n', str(n))
+            self.assertEqual(p.returncode, status)
+            lines = jsonl(p.stdout)
+            self.assertEqual(lines[0]['schema'], 'ipsecsim-replay')
+            self.assertEqual([x.get('frame') for x in lines[1:-1]], [n])
+            self.assertEqual(lines[-1]['summary']['frames'], 1)
+            self.assertEqual(sum(lines[-1]['summary']['verdicts'].values()),
+                             1)
+
+    def test_explain_of_a_fragment_says_what_became_of_it(self):
+        name = 'ah-tp4-frag-sha256'
+        truth = sidecar(name)['frames']
+        first = next(f['n'] for f in truth if f['verdict'] == 'fragment')
+        p = run('explain', '--json', '-c', capture(name + '.setkey'), '-r',
+                capture(name + '.pcap'), '-n', str(first))
+        line = jsonl(p.stdout)[1]
+        self.assertEqual(p.returncode, 0)
+        self.assertEqual(line['verdict'], 'fragment')
+        self.assertGreater(line['completed_by'], first)
+        self.assertTrue(line['steps'])
 
 
 class Links(unittest.TestCase):
@@ -282,6 +319,54 @@ class Links(unittest.TestCase):
         self.assertEqual((frames[0]['verdict'], frames[0]['reason']),
                          ('unjudged', 'snaplen'))
 
+    def test_not_even_when_it_cut_the_link_header(self):
+        """From no octet at all on, whatever the link type."""
+        frame = read_pcap(capture('esp-tn44-gcm128_16.pcap'))[0][3]
+        for linktype, header in ((1, frame[:14]), (101, b''),
+                                 (108, b'\0\0\0\x02'),
+                                 (113, bytes(14) + b'\x08\0')):
+            whole = header + frame[14:]
+            cuts = list(range(len(header) + 1)) + [len(whole) - 1]
+            path = temp('snap.pcap', pcap(linktype, [
+                (0, 0, len(whole), whole[:n]) for n in cuts]))
+            _, _, frames, _ = replay(capture('esp-tn44-gcm128_16.setkey'),
+                                     path)
+            self.assertEqual([f['reason'] for f in frames],
+                             ['snaplen'] * len(cuts), linktype)
+
+
+class Waiting(unittest.TestCase):
+    """Frames behind a fragment whose end is not known yet."""
+
+    def test_more_than_can_wait(self):
+        """Time stands still: the queue is bounded, nothing is lost."""
+        def ip(ident, off, data):
+            return struct.pack('>BBHHHBBH4s4s', 0x45, 0, 20 + len(data),
+                               ident, off, 64, 17, 0, bytes((10, 0, 0, 1)),
+                               bytes((10, 0, 0, 2))) + data
+
+        def summed(p):
+            s = sum(struct.unpack('>10H', p[:20]))
+            s = (s & 0xffff) + (s >> 16)
+            s = (s & 0xffff) + (s >> 16)
+            return p[:10] + struct.pack('>H', 0xffff - s) + p[12:]
+        first = summed(ip(7, 0x2000, bytes(16)))
+        last = summed(ip(7, 2, bytes(8)))
+        plain = summed(ip(8, 0, bytes(8)))
+        n = 70000
+        path = temp('many.pcap', pcap(101, [
+            (0, 0, len(p), p)
+            for p in [first] + [plain] * n + [last]]))
+        p, _, frames, summary = replay(capture('esp-tn44-gcm128_16.setkey'),
+                                       path)
+        self.assertEqual(p.returncode, 0, p.stderr)
+        self.assertEqual([f['frame'] for f in frames],
+                         list(range(1, n + 3)))
+        self.assertEqual(summary['frames'], n + 2)
+        self.assertEqual(sum(summary['reasons'].values()), n + 2)
+        self.assertEqual(frames[0]['reason'], 'fragment')
+        self.assertNotIn('completed_by', frames[0])
+
 
 class BadInput(unittest.TestCase):
     CONFIG, CAPTURE = (capture('esp-tn44-gcm128_16.setkey'),
@@ -305,6 +390,15 @@ class BadInput(unittest.TestCase):
                     'strict=maybe'], 'strict=maybe')
         self.fails(['-c', self.CONFIG, '-r', self.CAPTURE, '--profile',
                     'solaris'], 'solaris')
+
+    def test_the_input_is_not_written_over(self):
+        data = octets(self.CAPTURE)
+        path = temp('own.pcap', data)
+        for out in (path, os.path.join(scratch.name, '.', 'own.pcap')):
+            self.fails(['-c', self.CONFIG, '-r', path, '-w', out],
+                       'own.pcap')
+        with open(path, 'rb') as f:
+            self.assertEqual(f.read(), data)
 
     def test_missing_files(self):
         self.fails(['-c', '/no/such', '-r', self.CAPTURE], '/no/such')

@@ -247,8 +247,8 @@ Test(derived, ipcomp_has_no_session)
 	c.enc = c.auth = NULL;
 	c.enc_key.len = c.auth_key.len = 0;
 	c.comp = ipm_alg_by_name("deflate");
-	cr_expect_eq(ipm_derived_comp_between(&b->d, &b->s.arena, &c.src,
-			 &c.dst, c.mode),
+	cr_expect_eq(ipm_derived_comp_between(
+			 &b->d, &b->s.arena, &c.src, &c.dst, c.mode),
 	    0);
 	ipm_off off = add(b, &c);
 	sync(b);
@@ -256,16 +256,16 @@ Test(derived, ipcomp_has_no_session)
 	cr_assert_not_null(d);
 	cr_expect_eq(d->err, IPM_OK);
 	cr_expect_eq(b->p.opened, 0);
-	cr_expect_eq(ipm_derived_comp_between(&b->d, &b->s.arena, &c.src,
-			 &c.dst, c.mode),
+	cr_expect_eq(ipm_derived_comp_between(
+			 &b->d, &b->s.arena, &c.src, &c.dst, c.mode),
 	    off);
-	cr_expect_eq(ipm_derived_comp_between(&b->d, &b->s.arena, &c.dst,
-			 &c.src, c.mode),
+	cr_expect_eq(ipm_derived_comp_between(
+			 &b->d, &b->s.arena, &c.dst, &c.src, c.mode),
 	    0);
 	del(b, off);
 	sync(b);
-	cr_expect_eq(ipm_derived_comp_between(&b->d, &b->s.arena, &c.src,
-			 &c.dst, c.mode),
+	cr_expect_eq(ipm_derived_comp_between(
+			 &b->d, &b->s.arena, &c.src, &c.dst, c.mode),
 	    0);
 	box_free(b);
 }
