@@ -34,11 +34,11 @@ struct hx_pcap *hx_pcap_open_stream(
  * The next frame.  1: *f is it; 0: the capture has ended; -1 with one line in
  * err: it breaks off (all frames before were whole).
  */
-int hx_pcap_next(struct hx_pcap *p, struct hx_frame *f, struct hx_err *err);
+int hx_pcap_next(struct hx_pcap *h, struct hx_frame *f, struct hx_err *err);
 
 /* Whether `path` names the very file this capture is read from. */
-bool hx_pcap_is_file(const struct hx_pcap *p, const char *path);
+bool hx_pcap_is_file(const struct hx_pcap *h, const char *path);
 
-void hx_pcap_close(struct hx_pcap *p);
+void hx_pcap_close(struct hx_pcap *h);
 
 #endif

@@ -289,12 +289,12 @@ put_number(char *p, unsigned n, unsigned base)
 
 /* RFC 5952 4.2: the longest run of at least two zero groups becomes "::". */
 static void
-longest_zeros(const uint8_t *o, unsigned *start, unsigned *len)
+longest_zeros(const uint8_t *o, size_t *start, size_t *len)
 {
 	*start = 8;
 	*len = 1;
-	for (unsigned i = 0; i < 8; i++) {
-		unsigned n = 0;
+	for (size_t i = 0; i < 8; i++) {
+		size_t n = 0;
 
 		while (i + n < 8 && ipm_load16(o + 2 * (i + n)) == 0)
 			n++;
@@ -320,10 +320,10 @@ put_dotted(char *p, const uint8_t octet[4])
 static char *
 put_groups(char *p, const uint8_t octet[16])
 {
-	unsigned start, len;
+	size_t start, len;
 
 	longest_zeros(octet, &start, &len);
-	for (unsigned i = 0; i < 8;) {
+	for (size_t i = 0; i < 8;) {
 		if (i == start) {
 			*p++ = ':';
 			*p++ = ':';
