@@ -312,7 +312,5 @@ hx_cmd_pfkey(int argc, char **argv)
 			     "%llu}}\n",
 		    (unsigned long long)k.messages,
 		    (unsigned long long)k.faults);
-	if (fflush(stdout) != 0)
-		return 3;
 	return status != 0 ? status : k.faults != 0 ? 1 : 0;
 }

@@ -1,5 +1,7 @@
 /* ipsecsim: the commands, one row each. */
 
+#include <errno.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -35,8 +37,8 @@ usage(FILE *out)
 	(void)fputs("\nipsecsim COMMAND --help tells of one.\n", out);
 }
 
-int
-main(int argc, char **argv)
+static int
+run(int argc, char **argv)
 {
 	if (argc < 2) {
 		usage(stderr);
@@ -57,4 +59,21 @@ main(int argc, char **argv)
 	    "ipsecsim: unknown command %s (ipsecsim help lists them)\n",
 	    argv[1]);
 	return 2;
+}
+
+/*
+ * What could not be written was not said: no command succeeds then.  One that
+ * has found so itself has told it and answers 3.
+ */
+int
+main(int argc, char **argv)
+{
+	int status = run(argc, argv);
+	bool flushed = fflush(stdout) == 0;
+
+	if ((flushed && !ferror(stdout)) || status == 3)
+		return status;
+	(void)fprintf(stderr, "ipsecsim: standard output: %s\n",
+	    flushed ? "cannot be written" : strerror(errno));
+	return 3;
 }

@@ -122,6 +122,21 @@ class Forms(unittest.TestCase):
             self.assertNotEqual(p.stderr, '')
 
 
+class Output(unittest.TestCase):
+    def test_what_cannot_be_written_is_no_success(self):
+        """Exit 3 and one line, whatever the command."""
+        c = capture('esp-tn44-gcm128_16')
+        for args in (['reasons'], ['reasons', '--json'], ['profiles'],
+                     ['crypto', 'list'], ['--help'], ['check', c + '.json'],
+                     ['replay', '-q', '-c', c + '.setkey', '-r',
+                      c + '.pcap']):
+            with open('/dev/full', 'w') as full:
+                p = subprocess.run([PROGRAM, *args], stdout=full,
+                                   stderr=subprocess.PIPE, text=True)
+            self.assertEqual(p.returncode, 3, args)
+            self.assertEqual(len(p.stderr.splitlines()), 1, (args, p.stderr))
+
+
 class Readme(unittest.TestCase):
     """Every command that the README shows runs; what it prints is shown."""
 
