@@ -280,16 +280,17 @@ aead_pass(struct ipm_session *s, bool encrypt, const uint8_t *nonce,
 	uint8_t end[16];
 	EVP_CIPHER_CTX *ctx = keyed(&s->dir[encrypt], s->cipher, encrypt,
 	    ipm_span(s->enc_key, s->enc_key_len), nonce_len, tag_len);
+	/* The tag goes in with the nonce: EVP_CIPHER_CTX_ctrl costs a call. */
+	OSSL_PARAM params[2] = { OSSL_PARAM_construct_octet_string(
+				     OSSL_CIPHER_PARAM_AEAD_TAG, tag, tag_len),
+		OSSL_PARAM_construct_end() };
 	int n;
 
 	*ok = false;
 	if (ctx == NULL)
 		return false;
-	if (!encrypt &&
-	    EVP_CIPHER_CTX_ctrl(
-		ctx, EVP_CTRL_AEAD_SET_TAG, (int)tag_len, tag) != 1)
-		return false;
-	if (EVP_CipherInit_ex2(ctx, NULL, NULL, nonce, -1, NULL) != 1)
+	if (EVP_CipherInit_ex2(
+		ctx, NULL, NULL, nonce, -1, encrypt ? NULL : params) != 1)
 		return false;
 	if (s->ccm && EVP_CipherUpdate(ctx, NULL, &n, NULL, (int)src.len) != 1)
 		return false;
