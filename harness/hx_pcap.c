@@ -8,11 +8,15 @@
 
 #include "wire/ipm_link.h"
 
+#define NSEC_PER_SEC 1000000000
+#define READ_AHEAD   ((size_t)1 << 18)
+
 struct hx_pcap {
 	pcap_t *p;
 	char *path;
 	uint64_t frames;
 	int linktype;
+	char ahead[READ_AHEAD]; /* of the stream */
 };
 
 /*
@@ -69,6 +73,9 @@ hx_pcap_open_stream(FILE *f, const char *name, struct hx_err *err)
 		close_stream(f);
 		return NULL;
 	}
+	/* Standard input outlives the buffer. */
+	if (f != stdin)
+		(void)setvbuf(f, h->ahead, _IOFBF, sizeof h->ahead);
 	h->p = pcap_fopen_offline_with_tstamp_precision(
 	    f, PCAP_TSTAMP_PRECISION_NANO, reason);
 	if (h->p == NULL) {
@@ -92,6 +99,25 @@ hx_pcap_open_stream(FILE *f, const char *name, struct hx_err *err)
 	return h;
 }
 
+/*
+ * Seconds of a pcap file are unsigned (they end in 2106), libpcap's are not;
+ * and a fraction that is no fraction carries over, so that nsec is one.
+ */
+static void
+set_time(struct hx_frame *f, const struct timeval *ts)
+{
+	int64_t sec = ts->tv_sec, nsec = ts->tv_usec;
+
+	if (sec < 0 && sec >= INT32_MIN)
+		sec += (int64_t)1 << 32;
+	if (sec < 0)
+		sec = 0;
+	if (nsec < 0)
+		nsec = 0;
+	f->sec = (uint64_t)(sec + nsec / NSEC_PER_SEC);
+	f->nsec = (uint32_t)(nsec % NSEC_PER_SEC);
+}
+
 int
 hx_pcap_next(struct hx_pcap *h, struct hx_frame *f, struct hx_err *err)
 {
@@ -108,11 +134,10 @@ hx_pcap_next(struct hx_pcap *h, struct hx_frame *f, struct hx_err *err)
 		return -1;
 	}
 	*f = (struct hx_frame){ .number = ++h->frames,
-		.sec = (uint64_t)ph->ts.tv_sec,
-		.nsec = (uint32_t)ph->ts.tv_usec,
 		.octets = ipm_span(data, ph->caplen),
 		.wire_len = ph->len,
 		.linktype = h->linktype };
+	set_time(f, &ph->ts);
 	return 1;
 }
 
