@@ -102,7 +102,7 @@ json_steps(FILE *out, const struct ipm_trace *t)
 		    "%s{\"step\":\"%s\",\"result\":\"%s\",\"clause\":\"%s\","
 		    "\"text\":\"",
 		    i == 0 ? "" : ",", ipm_steps[s->id].name,
-		    ipm_reasons[s->reason].name, ipm_steps[s->id].clause);
+		    ipm_reasons[s->reason].name, ipm_trace_clause(t, i));
 		put_step_text(out, s);
 		(void)fputs("\"}", out);
 	}
@@ -267,9 +267,9 @@ counter_prefix(const struct ipm_observation *o, const char **set)
 		*set = row->ah;
 		return "ahs_";
 	case IPM_L_IPCOMP:
-	case IPM_L_IPIP:
 		*set = row->ipcomp;
 		return "ipcomps_";
+	case IPM_L_IPIP: /* ip_encap's affair, which counts elsewhere */
 	case IPM_N_LAYER_KINDS:
 		break;
 	}
@@ -334,12 +334,15 @@ put_why(FILE *out, const struct hx_judged *j)
 		put_hex(out, l->received, n);
 		(void)fputs(all ? "" : "..", out);
 	} else if (o->reason == IPM_R_NO_SA && l != NULL) {
-		(void)fprintf(out, "no SA for %s 0x%08" PRIx32 " > %s",
+		(void)fprintf(out,
+		    l->kind == IPM_L_IPCOMP
+			? "no SA for %s 0x%04" PRIx32 " > %s"
+			: "no SA for %s 0x%08" PRIx32 " > %s",
 		    ipm_layer_name(l->kind), l->spi, ipm_addr_text(&l->dst, a));
 	} else {
 		(void)fputs(ipm_reasons[o->reason].text, out);
 	}
-	(void)fprintf(out, "  %s", ipm_reasons[o->reason].clause);
+	(void)fprintf(out, "  %s", ipm_observation_clause(o));
 	put_counters(out, o);
 }
 
@@ -437,7 +440,7 @@ hx_show_line(FILE *out, const struct hx_judged *j)
 
 		(void)fprintf(out, "%7s%-12s ", "", ipm_steps[s->id].name);
 		put_step_text(out, s);
-		(void)fprintf(out, "  [%s]\n", ipm_steps[s->id].clause);
+		(void)fprintf(out, "  [%s]\n", ipm_trace_clause(j->trace, i));
 	}
 	if (j->trace->lost != 0)
 		(void)fprintf(out, "%7s(%zu more steps)\n", "", j->trace->lost);
@@ -464,7 +467,7 @@ hx_show_full(FILE *out, const struct hx_judged *j)
 	(void)fprintf(out, "\n  verdict %s, reason %s: %s\n", verdict_of(o),
 	    row->name, row->text);
 	if (strcmp(row->clause, "-") != 0)
-		(void)fprintf(out, "  clause %s\n", row->clause);
+		(void)fprintf(out, "  clause %s\n", ipm_observation_clause(o));
 	if (row->err != 0)
 		(void)fprintf(out, "  FreeBSD errno %d\n", row->err);
 	for (size_t i = 0; i < o->n_layers; i++) {

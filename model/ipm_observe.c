@@ -18,6 +18,22 @@
 #include "wire/ipm_upper.h"
 
 const char *
+ipm_observation_clause(const struct ipm_observation *o)
+{
+	static const uint8_t proto[IPM_N_LAYER_KINDS] = {
+		[IPM_L_ESP] = IPM_PROTO_ESP,
+		[IPM_L_AH] = IPM_PROTO_AH,
+		[IPM_L_IPCOMP] = IPM_PROTO_IPCOMP,
+		[IPM_L_IPIP] = IPM_PROTO_IPV4,
+		[IPM_L_UDP_ENCAP] = IPM_PROTO_ESP,
+	};
+
+	return ipm_reason_clause(o->reason,
+	    o->n_layers == 0 ? IPM_PROTO_ESP
+			     : proto[o->layer[o->n_layers - 1].kind]);
+}
+
+const char *
 ipm_layer_name(enum ipm_layer_kind k)
 {
 	static const char *const names[IPM_N_LAYER_KINDS] = {

@@ -109,4 +109,8 @@ void ipm_observe(struct ipm_state *s, struct ipm_derived *d,
     struct ipm_span octets, uint64_t frame, const struct ipm_observe_opts *opts,
     struct ipm_work *w, struct ipm_observation *o);
 
+/* The clause of the observation's reason, for the protocol of the layer that
+ * ended the packet (ipm_reason_clause). */
+const char *ipm_observation_clause(const struct ipm_observation *o);
+
 #endif

@@ -37,6 +37,12 @@ struct ipm_trace {
 	struct ipm_step step[IPM_TRACE_MAX];
 };
 
+/*
+ * The clause of step i (below t->n) for the protocol that was looked up last
+ * before it: AH's own document where that states ESP's rule.
+ */
+const char *ipm_trace_clause(const struct ipm_trace *t, size_t i);
+
 void ipm_trace_add(struct ipm_trace *t, enum ipm_step_id id,
     enum ipm_reason reason, uint64_t a, uint64_t b);
 

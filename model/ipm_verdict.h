@@ -32,13 +32,19 @@ enum ipm_reason {
 struct ipm_reason_row {
 	const char *name; /* lower case with hyphens; a contract */
 	enum ipm_verdict verdict;
-	const char *clause;            /* "-" where no document rules */
+	const char *clause;            /* ESP's; "-" where no document rules */
 	const char *esp, *ah, *ipcomp; /* counters, space-separated; "-" none */
 	int err;                       /* FreeBSD's errno, 0 none */
 	const char *text;              /* one sentence without a full stop */
 };
 
 extern const struct ipm_reason_row ipm_reasons[IPM_N_REASONS];
+
+/*
+ * The clause of a reason for a layer of this IP protocol: where AH or IPcomp
+ * state ESP's rule in their own documents, that; else the row's.
+ */
+const char *ipm_reason_clause(enum ipm_reason r, unsigned proto);
 
 /* "accept", "drop", ... */
 const char *ipm_verdict_name(enum ipm_verdict v);

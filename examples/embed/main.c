@@ -46,7 +46,7 @@ main(void)
 	    ipm_span(packet, sizeof packet), 1, &opts, &work, &o);
 	(void)printf("%s: %s (%s)\n",
 	    ipm_verdict_name(ipm_reasons[o.reason].verdict),
-	    ipm_reasons[o.reason].text, ipm_reasons[o.reason].clause);
+	    ipm_reasons[o.reason].text, ipm_observation_clause(&o));
 	ipm_derived_free(&derived);
 	ipm_state_free(&state, &alloc);
 	ipm_libcrypto_close(&crypto);
