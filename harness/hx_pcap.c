@@ -4,7 +4,6 @@
 #include <pcap/pcap.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "wire/ipm_link.h"
 
@@ -139,16 +138,6 @@ hx_pcap_next(struct hx_pcap *h, struct hx_frame *f, struct hx_err *err)
 		.linktype = h->linktype };
 	set_time(f, &ph->ts);
 	return 1;
-}
-
-bool
-hx_pcap_is_file(const struct hx_pcap *h, const char *path)
-{
-	struct stat in, out;
-
-	return fstat(fileno(pcap_file(h->p)), &in) == 0 &&
-	    stat(path, &out) == 0 && S_ISREG(in.st_mode) &&
-	    in.st_dev == out.st_dev && in.st_ino == out.st_ino;
 }
 
 void

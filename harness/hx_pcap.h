@@ -36,9 +36,6 @@ struct hx_pcap *hx_pcap_open_stream(
  */
 int hx_pcap_next(struct hx_pcap *h, struct hx_frame *f, struct hx_err *err);
 
-/* Whether `path` names the very file this capture is read from. */
-bool hx_pcap_is_file(const struct hx_pcap *h, const char *path);
-
 void hx_pcap_close(struct hx_pcap *h);
 
 #endif

@@ -4,12 +4,28 @@
 #include <pcap/pcap.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 struct hx_pcap_out {
 	pcap_t *p;
 	pcap_dumper_t *d;
 	char *path;
 };
+
+bool
+hx_pcap_out_destroys(const char *out, const char *in)
+{
+	struct stat w, r;
+
+	if (strcmp(out, "-") == 0 || stat(out, &w) != 0)
+		return false;
+	if ((strcmp(in, "-") == 0 ? fstat(STDIN_FILENO, &r) : stat(in, &r)) !=
+	    0)
+		return false;
+	return S_ISREG(w.st_mode) && w.st_dev == r.st_dev &&
+	    w.st_ino == r.st_ino;
+}
 
 struct hx_pcap_out *
 hx_pcap_create(const char *path, struct hx_err *err)

@@ -9,6 +9,12 @@
 /* A capture of IP packets (LINKTYPE_RAW, nanoseconds) being written. */
 struct hx_pcap_out;
 
+/*
+ * Whether creating `out` would destroy the file read as `in`, either of them
+ * under any name; "-" is standard input there and never a file here.
+ */
+bool hx_pcap_out_destroys(const char *out, const char *in);
+
 struct hx_pcap_out *hx_pcap_create(const char *path, struct hx_err *err);
 void hx_pcap_write(
     struct hx_pcap_out *o, uint64_t sec, uint32_t nsec, struct ipm_span packet);

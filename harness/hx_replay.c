@@ -25,6 +25,8 @@
 /* Frames that wait at the most; then the first fragment is shown as it is. */
 #define WAITING_MAX 65536U
 
+#define PROGRESS_STEP 65536U /* frames */
+
 struct seen {
 	uint64_t key, frame;
 };
@@ -313,11 +315,26 @@ take_frame(struct replay *r, const struct hx_frame *f)
 		hx_pcap_write(r->clear, f->sec, f->nsec, r->o.inner);
 }
 
-static void
-progress(uint64_t frames)
+/* Where the frames' lines go to the terminal they are progress enough. */
+static bool
+shows_progress(const struct replay *r)
 {
-	if (frames % 65536 == 0 && isatty(STDERR_FILENO))
-		(void)fprintf(stderr, "\r%" PRIu64 " frames", frames);
+	return isatty(STDERR_FILENO) &&
+	    (r->opt->quiet || r->opt->only != 0 || !isatty(fileno(r->report)));
+}
+
+static void
+progress(const struct replay *r)
+{
+	if (r->frames % PROGRESS_STEP == 0 && shows_progress(r))
+		(void)fprintf(stderr, "\r%" PRIu64 " frames", r->frames);
+}
+
+static void
+progress_end(const struct replay *r)
+{
+	if (r->frames >= PROGRESS_STEP && shows_progress(r))
+		(void)fputs("\r\033[K", stderr);
 }
 
 /* --- heading and summary ------------------------------------------------------- */
@@ -570,6 +587,8 @@ read_options(int argc, char **argv, bool explain, struct options *o)
 			if (*file != NULL)
 				return 1 + bad_usage(cmd, "given twice:", a);
 			*file = v;
+		} else if (strcmp(a, "-n") == 0 && o->only != 0) {
+			return 1 + bad_usage(cmd, "given twice:", a);
 		} else if (strcmp(a, "-n") == 0 &&
 		    !read_frame_number(v, &o->only)) {
 			return 1 + bad_usage(cmd, "not a frame number:", v);
@@ -620,6 +639,19 @@ add_sas(struct replay *r)
 	return 0;
 }
 
+/* Whether writing to out would destroy what is read; then err says it. */
+static bool
+is_input(const struct options *o, struct hx_err *err)
+{
+	if (hx_pcap_out_destroys(o->out, o->capture))
+		hx_err_set(err, o->out, 0, 0, "is the capture that is read");
+	else if (hx_pcap_out_destroys(o->out, o->config))
+		hx_err_set(err, o->out, 0, 0, "is the configuration");
+	else
+		return false;
+	return true;
+}
+
 static int
 run_capture(struct replay *r)
 {
@@ -632,9 +664,7 @@ run_capture(struct replay *r)
 	if (in == NULL)
 		return complain(&err);
 	if (r->opt->out != NULL) {
-		if (hx_pcap_is_file(in, r->opt->out)) {
-			hx_err_set(&err, r->opt->out, 0, 0,
-			    "is the capture that is read");
+		if (is_input(r->opt, &err)) {
 			hx_pcap_close(in);
 			return complain(&err);
 		}
@@ -650,10 +680,11 @@ run_capture(struct replay *r)
 		print_heading(r);
 	while ((got = hx_pcap_next(in, &f, &err)) > 0) {
 		take_frame(r, &f);
-		progress(r->frames);
+		progress(r);
 		if (r->opt->only != 0 && r->shown_only)
 			break;
 	}
+	progress_end(r);
 	finish_waiting(r);
 	hx_pcap_close(in);
 	if (r->opt->only == 0 || r->opt->json)
