@@ -11,19 +11,19 @@ trap 'rm -rf "$tmp"' EXIT
 want='drop: no SA has this SPI, protocol and destination (RFC 4301 5.2)'
 
 cmake --install "$build" --prefix "$tmp/first" >/dev/null
-mv "$tmp/first" "$tmp/root"
-"$tmp/root/bin/ipsecsim" --version
+mv "$tmp/first" "$tmp/moved"
+"$tmp/moved/bin/ipsecsim" --version
 
-pc=$(find "$tmp/root" -name ipsecmodel.pc)
+pc=$(find "$tmp/moved" -name ipsecmodel.pc)
 PKG_CONFIG_PATH=$(dirname "$pc")
 export PKG_CONFIG_PATH
 flags=$(pkg-config --cflags ipsecmodel)
 n=0
-for header in $(cd "$tmp/root/include" && find . -name '*.h'); do
+for header in $(cd "$tmp/moved/include" && find . -name '*.h'); do
 	echo "#include \"$header\"" >"$tmp/header.c"
 	# shellcheck disable=SC2086
 	"$cc" -std=c17 -Wall -Wextra -Werror -fsyntax-only \
-		-I"$tmp/root/include" $flags "$tmp/header.c"
+		-I"$tmp/moved/include" $flags "$tmp/header.c"
 	n=$((n + 1))
 done
 [ "$n" -gt 20 ]
@@ -36,7 +36,7 @@ echo "headers: $n stand on their own"
 echo "pkg-config: $want"
 
 cmake -S "$src/examples/embed" -B "$tmp/b" -DCMAKE_C_COMPILER="$cc" \
-	-DCMAKE_PREFIX_PATH="$tmp/root" >/dev/null
+	-DCMAKE_PREFIX_PATH="$tmp/moved" >/dev/null
 cmake --build "$tmp/b" >/dev/null
 [ "$("$tmp/b/embed")" = "$want" ]
 echo "find_package: $want"

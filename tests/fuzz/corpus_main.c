@@ -17,11 +17,11 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "fuzz.h"
+
 #define MUTANTS  200
 #define CUTS_MAX 512 /* a longer file is cut at so many lengths */
 #define GROWTH   64  /* the most that a mutant is longer */
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 /* The sanitizers' own, where they are built in. */
 void __sanitizer_set_death_callback(void (*callback)(void))

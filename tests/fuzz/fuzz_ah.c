@@ -11,11 +11,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "fuzz.h"
 #include "ipm_profile.h"
 #include "provider/ipm_libcrypto.h"
 #include "transform/ipm_ah.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 #define MOST 2048U /* longer inputs show nothing new */
 
@@ -37,13 +36,6 @@ static const struct {
 
 static struct ipm_provider provider;
 static struct ipm_ah_sa sas[N_ROWS];
-
-static void
-must(bool ok)
-{
-	if (!ok)
-		abort();
-}
 
 /* Keys 1, 2, 3, ... of the row's least length (16 if 1); salt a0 a1 a2 a3. */
 static void

@@ -7,16 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "fuzz.h"
 #include "hx_salist.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static inline void
-must(bool holds)
-{
-	if (!holds)
-		abort();
-}
 
 /* An error is one printable line that begins with the file's name. */
 static inline void

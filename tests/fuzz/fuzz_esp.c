@@ -12,12 +12,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "fuzz.h"
 #include "ipm_profile.h"
 #include "provider/ipm_libcrypto.h"
 #include "transform/ipm_esp.h"
 #include "transform/ipm_tunnel.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 #define MOST 4096U /* longer inputs show nothing new */
 
@@ -44,13 +43,6 @@ static const struct {
 
 static struct ipm_provider provider;
 static struct ipm_esp_sa sas[N_ROWS];
-
-static void
-must(bool ok)
-{
-	if (!ok)
-		abort();
-}
 
 /* Keys 1, 2, 3, ... and, for integrity, 33, 34, ...; salt a0 a1 a2 a3. */
 static void

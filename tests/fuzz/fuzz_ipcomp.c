@@ -10,24 +10,16 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "fuzz.h"
 #include "ipm_profile.h"
 #include "provider/ipm_zlib.h"
 #include "transform/ipm_ipcomp.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 #define MOST   4096U /* longer inputs show nothing new */
 #define ROOM   65536U
 #define CANARY 0xa5
 
 static struct ipm_compressor comp;
-
-static void
-must(bool ok)
-{
-	if (!ok)
-		abort();
-}
 
 /* Four octets behind cap tell whether somebody wrote there. */
 static void

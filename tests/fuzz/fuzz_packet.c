@@ -12,13 +12,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "fuzz.h"
 #include "hx_config.h"
 #include "hx_engine.h"
 #include "hx_reseal.h"
 #include "hx_show.h"
 #include "wire/ipm_link.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static struct hx_engine engine;
 static struct hx_config config;

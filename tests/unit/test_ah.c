@@ -5,13 +5,12 @@
  * are typed from RFC 4302 3.3.3.1 and appendix A.
  */
 #include <criterion/criterion.h>
-#include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "hx_hex.h"
 #include "support/ah_box.h"
+#include "support/vec_file.h"
 
 #define MAX 4096
 
@@ -21,23 +20,6 @@ static const char *const files[] = {
 	"vectors/public/dpdk-ipsec-packets.json",
 };
 #define N_FILES (sizeof files / sizeof files[0])
-
-static const char *
-text(const json_t *obj, const char *name)
-{
-	const char *s = json_string_value(json_object_get(obj, name));
-
-	return s == NULL ? "" : s;
-}
-
-static struct hx_octets
-unhex(const json_t *obj, const char *name)
-{
-	struct hx_octets o;
-
-	cr_assert(hx_hex_read(text(obj, name), &o), "%s", name);
-	return o;
-}
 
 struct ah_case {
 	const char *id, *comment, *mode;
@@ -53,27 +35,28 @@ load_case(struct ah_case *c, const json_t *j)
 {
 	const json_t *a = json_object_get(j, "authentication");
 	const json_t *sa = json_object_get(j, "sa");
-	struct hx_octets key = unhex(a, "key"), salt = unhex(a, "salt");
+	struct hx_octets key = vec_octets(a, "key"),
+			 salt = vec_octets(a, "salt");
 
-	c->id = text(j, "id");
-	c->comment = text(j, "comment");
-	c->mode = text(sa, "mode");
-	c->valid = strcmp(text(j, "result"), "valid") == 0;
+	c->id = vec_text(j, "id");
+	c->comment = vec_text(j, "comment");
+	c->mode = vec_text(sa, "mode");
+	c->valid = strcmp(vec_text(j, "result"), "valid") == 0;
 	/* [AH-2.6-04] The row says how long the ICV is. */
 	ah_box_open_key(&c->box,
-	    ipm_alg_by_family(text(a, "algorithm"),
+	    ipm_alg_by_family(vec_text(a, "algorithm"),
 		(unsigned)json_integer_value(json_object_get(a, "icv_bits")),
 		IPM_ALG_AUTH),
 	    hx_span(&key));
 	cr_assert_leq(salt.len, sizeof c->box.sa.salt);
 	if (salt.len != 0)
 		memcpy(c->box.sa.salt, salt.p, salt.len);
-	cr_assert_eq(sscanf(text(sa, "spi"), "0x%8x", &c->box.sa.spi), 1);
+	cr_assert_eq(sscanf(vec_text(sa, "spi"), "0x%8x", &c->box.sa.spi), 1);
 	c->box.sa.esn = json_is_true(json_object_get(sa, "esn"));
 	c->seq = (uint64_t)json_integer_value(json_object_get(sa, "seq_hi"))
 		<< 32 |
 	    (uint64_t)json_integer_value(json_object_get(sa, "seq_lo"));
-	c->packet = unhex(j, "packet");
+	c->packet = vec_octets(j, "packet");
 	cr_assert_leq(c->packet.len, MAX);
 	cr_assert_eq(ipm_ip_parse(hx_span(&c->packet), true, &c->ip), IPM_R_OK);
 	/* [AH-2-01] */
@@ -82,37 +65,29 @@ load_case(struct ah_case *c, const json_t *j)
 	hx_octets_free(&salt);
 }
 
+struct walk {
+	void (*f)(struct ah_case *c, const json_t *j, void *ctx);
+	void *ctx;
+};
+
+static void
+run_case(const json_t *j, void *walk)
+{
+	const struct walk *w = walk;
+	struct ah_case c;
+
+	load_case(&c, j);
+	w->f(&c, j, w->ctx);
+	hx_octets_free(&c.packet);
+	ah_box_close(&c.box);
+}
+
 /* Runs f over every ah-packet case; returns how many there were. */
 static size_t
 each_case(void (*f)(struct ah_case *c, const json_t *j, void *ctx), void *ctx)
 {
-	size_t n = 0;
-
-	for (size_t i = 0; i < N_FILES; i++) {
-		char path[512];
-		json_error_t err;
-		json_t *root, *j;
-		size_t k;
-
-		(void)snprintf(
-		    path, sizeof path, "%s/%s", SOURCE_DIR, files[i]);
-		root = json_load_file(path, 0, &err);
-		cr_assert_not_null(root, "%s: %s", path, err.text);
-		json_array_foreach(json_object_get(root, "cases"), k, j)
-		{
-			struct ah_case c;
-
-			if (strcmp(text(j, "operation"), "ah-packet") != 0)
-				continue;
-			load_case(&c, j);
-			f(&c, j, ctx);
-			hx_octets_free(&c.packet);
-			ah_box_close(&c.box);
-			n++;
-		}
-		json_decref(root);
-	}
-	return n;
+	return vec_each(
+	    files, N_FILES, "ah-packet", run_case, &(struct walk){ f, ctx });
 }
 
 static enum ipm_reason
@@ -164,7 +139,7 @@ check_original(const struct ah_case *c, const json_t *j, uint8_t next_header,
 
 	if (json_object_get(j, "original") == NULL)
 		return;
-	original = unhex(j, "original");
+	original = vec_octets(j, "original");
 	if (strcmp(c->mode, "transport") == 0) {
 		/* [AH-3.1.1-01] [AH-3.1.1-02] [AH-3.1.1-03] [AH-2.1-01] */
 		memcpy(made, c->packet.p, c->ip.hlen);
@@ -233,7 +208,7 @@ check_valid(struct ah_case *c, const json_t *j, void *ctx)
 
 	if (!c->valid)
 		return;
-	payload = unhex(j, "payload");
+	payload = vec_octets(j, "payload");
 	for (size_t i = 0; i < sizeof profiles / sizeof profiles[0]; i++) {
 		struct ipm_ah_opened o;
 		struct ipm_profile pf;

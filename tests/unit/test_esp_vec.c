@@ -1,11 +1,11 @@
 /* Published and constructed ESP packets, and what is made of them. */
 #include <criterion/criterion.h>
-#include <jansson.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "model/transform/ipm_tunnel.h"
 #include "support/esp_box.h"
+#include "support/vec_file.h"
 
 #define MAX 4096
 
@@ -40,14 +40,6 @@ unhex(const json_t *obj, const char *name)
 	return o;
 }
 
-static const char *
-text(const json_t *obj, const char *name)
-{
-	const char *s = json_string_value(json_object_get(obj, name));
-
-	return s == NULL ? "" : s;
-}
-
 struct esp_case {
 	const char *id, *comment;
 	bool valid, late; /* late: a right ICV over a wrong trailer */
@@ -72,7 +64,8 @@ open_sa(struct esp_case *c, const json_t *j)
 	const json_t *sa = json_object_get(j, "sa");
 	struct octets ek = unhex(e, "key"), ak = unhex(a, "key");
 	struct octets salt = unhex(e, "salt");
-	const char *ename = text(e, "algorithm"), *aname = text(a, "algorithm");
+	const char *ename = vec_text(e, "algorithm"),
+		   *aname = vec_text(a, "algorithm");
 	const struct ipm_alg *enc, *auth = NULL;
 
 	enc = ipm_alg_by_family(ename, 0, IPM_ALG_CIPHER);
@@ -87,7 +80,7 @@ open_sa(struct esp_case *c, const json_t *j)
 	    &c->box, enc, ipm_span(ek.p, ek.len), auth, ipm_span(ak.p, ak.len));
 	cr_assert_leq(salt.len, sizeof c->box.sa.salt);
 	memcpy(c->box.sa.salt, salt.p, salt.len);
-	cr_assert_eq(sscanf(text(sa, "spi"), "0x%8x", &c->box.sa.spi), 1);
+	cr_assert_eq(sscanf(vec_text(sa, "spi"), "0x%8x", &c->box.sa.spi), 1);
 	c->box.sa.esn = json_is_true(json_object_get(sa, "esn"));
 	c->seq = (uint64_t)json_integer_value(json_object_get(sa, "seq_hi"))
 		<< 32 |
@@ -99,9 +92,9 @@ load_case(struct esp_case *c, const json_t *j)
 {
 	struct octets packet = unhex(j, "packet");
 
-	c->id = text(j, "id");
-	c->comment = text(j, "comment");
-	c->valid = strcmp(text(j, "result"), "valid") == 0;
+	c->id = vec_text(j, "id");
+	c->comment = vec_text(j, "comment");
+	c->valid = strcmp(vec_text(j, "result"), "valid") == 0;
 	c->late =
 	    json_is_true(json_object_get(j, "fails_after_authentication"));
 	open_sa(c, j);
@@ -126,35 +119,28 @@ load_case(struct esp_case *c, const json_t *j)
 	}
 }
 
+struct walk {
+	void (*f)(struct esp_case *c, const json_t *j, void *ctx);
+	void *ctx;
+};
+
+static void
+run_case(const json_t *j, void *walk)
+{
+	static struct esp_case c;
+	const struct walk *w = walk;
+
+	load_case(&c, j);
+	w->f(&c, j, w->ctx);
+	esp_box_close(&c.box);
+}
+
 /* Runs f over every esp-packet case; returns how many there were. */
 static size_t
 each_case(void (*f)(struct esp_case *c, const json_t *j, void *ctx), void *ctx)
 {
-	static struct esp_case c;
-	size_t n = 0;
-
-	for (size_t i = 0; i < N_FILES; i++) {
-		char path[512];
-		json_error_t err;
-		json_t *root, *j;
-		size_t k;
-
-		(void)snprintf(
-		    path, sizeof path, "%s/%s", SOURCE_DIR, files[i]);
-		root = json_load_file(path, 0, &err);
-		cr_assert_not_null(root, "%s: %s", path, err.text);
-		json_array_foreach(json_object_get(root, "cases"), k, j)
-		{
-			if (strcmp(text(j, "operation"), "esp-packet") != 0)
-				continue;
-			load_case(&c, j);
-			f(&c, j, ctx);
-			esp_box_close(&c.box);
-			n++;
-		}
-		json_decref(root);
-	}
-	return n;
+	return vec_each(
+	    files, N_FILES, "esp-packet", run_case, &(struct walk){ f, ctx });
 }
 
 static struct ipm_profile
@@ -175,7 +161,7 @@ static void
 check_original(
     const struct esp_case *c, const json_t *j, const struct ipm_esp_opened *o)
 {
-	const char *mode = text(json_object_get(j, "sa"), "mode");
+	const char *mode = vec_text(json_object_get(j, "sa"), "mode");
 	struct octets original = unhex(j, "original");
 	uint8_t made[MAX];
 	size_t len = o->payload.len;

@@ -3,16 +3,15 @@
  * refuses, how much it lets grow, and when a sender sends a packet as it is.
  */
 #include <criterion/criterion.h>
-#include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "hx_hex.h"
 #include "model/ipm_profile.h"
 #include "model/provider/ipm_zlib.h"
 #include "model/transform/ipm_ipcomp.h"
 #include "model/wire/ipm_ip.h"
+#include "support/vec_file.h"
 
 #define MAX 70000
 
@@ -43,14 +42,6 @@ observer(const char *sw, const char *value)
 	return pf;
 }
 
-static const char *
-text(const json_t *obj, const char *name)
-{
-	const char *s = json_string_value(json_object_get(obj, name));
-
-	return s == NULL ? "" : s;
-}
-
 static struct hx_octets
 unhex(const char *s)
 {
@@ -58,20 +49,6 @@ unhex(const char *s)
 
 	cr_assert(hx_hex_read(s, &o), "%s", s);
 	return o;
-}
-
-static json_t *
-load(const char *name)
-{
-	char path[512];
-	json_error_t err;
-	json_t *root;
-
-	(void)snprintf(
-	    path, sizeof path, "%s/vectors/rfc/%s", SOURCE_DIR, name);
-	root = json_load_file(path, 0, &err);
-	cr_assert_not_null(root, "%s: %s", path, err.text);
-	return root;
 }
 
 /* --- vectors -------------------------------------------------------------- */
@@ -82,7 +59,7 @@ check_original(
     const json_t *j, const struct ipm_ip *ip, const struct ipm_ipcomp_opened *o)
 {
 	static uint8_t made[MAX];
-	struct hx_octets original = unhex(text(j, "original"));
+	struct hx_octets original = vec_octets(j, "original");
 	size_t len = o->payload.len;
 
 	if (o->next_header == 4) {
@@ -96,15 +73,16 @@ check_original(
 		cr_assert(ipm_ip_rewrite(made, ip->version, ip->hlen, len,
 		    ip->proto_off, o->next_header));
 	}
-	cr_expect_eq(len, original.len, "%s", text(j, "id"));
-	cr_expect_arr_eq(made, original.p, original.len, "%s", text(j, "id"));
+	cr_expect_eq(len, original.len, "%s", vec_text(j, "id"));
+	cr_expect_arr_eq(
+	    made, original.p, original.len, "%s", vec_text(j, "id"));
 	if (o->next_header != 4) {
 		/* And back [IPCOMP-3.1-01] [IPCOMP-3.1-02] [IPCOMP-3.1-03]
 		 * [IPCOMP-3.2-01]. */
 		cr_assert(ipm_ip_rewrite(original.p, ip->version, ip->hlen,
 		    ip->packet.len, ip->proto_off, IPM_PROTO_IPCOMP));
-		cr_expect_arr_eq(
-		    original.p, ip->packet.p, ip->hlen, "%s", text(j, "id"));
+		cr_expect_arr_eq(original.p, ip->packet.p, ip->hlen, "%s",
+		    vec_text(j, "id"));
 	}
 	hx_octets_free(&original);
 }
@@ -114,11 +92,11 @@ check_packet(const json_t *j)
 {
 	static const struct ipm_ipcomp_rules any = { 0, true };
 	static uint8_t out[MAX], again[MAX];
-	struct hx_octets packet = unhex(text(j, "packet"));
-	struct hx_octets payload = unhex(text(j, "payload"));
+	struct hx_octets packet = vec_octets(j, "packet");
+	struct hx_octets payload = vec_octets(j, "payload");
 	struct ipm_profile pf = observer(NULL, NULL);
-	bool valid = strcmp(text(j, "result"), "valid") == 0;
-	const char *id = text(j, "id");
+	bool valid = strcmp(vec_text(j, "result"), "valid") == 0;
+	const char *id = vec_text(j, "id");
 	enum ipm_ipcomp_made made;
 	struct ipm_ipcomp_opened o;
 	struct ipm_span c;
@@ -164,7 +142,7 @@ check_packet(const json_t *j)
  */
 Test(ipcomp, rfc3173_packets_open_and_seal_to_the_same_octets)
 {
-	json_t *root = load("rfc2394-ipcomp-deflate.json"), *j;
+	json_t *root = vec_load("vectors/rfc/rfc2394-ipcomp-deflate.json"), *j;
 	size_t k;
 
 	json_array_foreach(json_object_get(root, "cases"), k, j)
@@ -200,26 +178,27 @@ open_stream(const struct ipm_profile *pf, uint8_t next_header,
  */
 Test(ipcomp, rfc1951_streams)
 {
-	json_t *root = load("rfc1951-deflate.json"), *j;
+	json_t *root = vec_load("vectors/rfc/rfc1951-deflate.json"), *j;
 	struct ipm_profile pf = observer(NULL, NULL);
 	static uint8_t out[MAX];
 	size_t k, bad = 0;
 
 	json_array_foreach(json_object_get(root, "cases"), k, j)
 	{
-		struct hx_octets c = unhex(text(j, "compressed"));
-		struct hx_octets p = unhex(text(j, "plaintext"));
-		bool valid = strcmp(text(j, "result"), "valid") == 0;
+		struct hx_octets c = vec_octets(j, "compressed");
+		struct hx_octets p = vec_octets(j, "plaintext");
+		bool valid = strcmp(vec_text(j, "result"), "valid") == 0;
 		struct ipm_ipcomp_opened o;
 		enum ipm_reason r;
 
 		r = open_stream(
 		    &pf, 17, hx_span(&c), 65515, out, sizeof out, &o);
 		cr_expect_eq(r, valid ? IPM_R_OK : IPM_R_INFLATE_FAILED,
-		    "%s: %s", text(j, "id"), ipm_reasons[r].name);
-		cr_expect_eq(o.payload.len, p.len, "%s", text(j, "id"));
+		    "%s: %s", vec_text(j, "id"), ipm_reasons[r].name);
+		cr_expect_eq(o.payload.len, p.len, "%s", vec_text(j, "id"));
 		if (p.len != 0)
-			cr_expect_arr_eq(out, p.p, p.len, "%s", text(j, "id"));
+			cr_expect_arr_eq(
+			    out, p.p, p.len, "%s", vec_text(j, "id"));
 		bad += !valid;
 		hx_octets_free(&c);
 		hx_octets_free(&p);

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "support/db_box.h"
 #include "support/reass_bench.h"
 
 enum {
@@ -41,16 +42,6 @@ enum fault {
 	ONE_PIECE_MORE,
 	N_FAULTS
 };
-
-static uint64_t
-next_random(uint64_t *state)
-{
-	uint64_t z = *state += 0x9e3779b97f4a7c15U;
-
-	z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9U;
-	z = (z ^ z >> 27) * 0x94d049bb133111ebU;
-	return z ^ z >> 31;
-}
 
 /* A fragment as offered. */
 struct offered {
@@ -285,22 +276,22 @@ make_plan(struct plan *p, uint64_t *rng)
 {
 	size_t at = 0;
 
-	p->total = 24 + next_random(rng) % 180;
+	p->total = 24 + db_random(rng) % 180;
 	p->n = 0;
 	while (at < p->total) {
 		p->off[p->n++] = at;
-		at += (1 + next_random(rng) % 6) * 8;
+		at += (1 + db_random(rng) % 6) * 8;
 	}
 	p->off[p->n] = p->total;
 	for (size_t i = 0; i < LEN; i++)
-		p->octets[i] = (uint8_t)next_random(rng);
+		p->octets[i] = (uint8_t)db_random(rng);
 }
 
 /* Mostly a piece of the plan, in any order and any number of times. */
 static void
 make_fragment(const struct plan *p, uint64_t *rng, struct offered *o)
 {
-	uint64_t r = next_random(rng);
+	uint64_t r = db_random(rng);
 	size_t k = r % p->n;
 
 	*o = (struct offered){ 0 };
@@ -347,11 +338,11 @@ histories_differ(enum rule rule, uint64_t seed, unsigned steps,
 	for (size_t i = 0; i < IDS; i++)
 		make_plan(&plans[i], &rng);
 	for (unsigned n = 0; n < steps && !differ; n++) {
-		size_t id = next_random(&rng) % IDS;
+		size_t id = db_random(&rng) % IDS;
 		enum ipm_reason got, want;
 		struct offered o;
 
-		reass_wait(b, next_random(&rng) % 16 == 0 ? 3 : 0);
+		reass_wait(b, db_random(&rng) % 16 == 0 ? 3 : 0);
 		expire(all, fault, b->now, told);
 		make_fragment(&plans[id], &rng, &o);
 		if (o.off == 0 && !o.more)

@@ -9,17 +9,7 @@
 #include <string.h>
 
 #include "db/ipm_replay.h"
-
-/* A generator of its own, so that a failure can be repeated by its seed. */
-static uint64_t
-next_random(uint64_t *state)
-{
-	uint64_t z = *state += 0x9e3779b97f4a7c15U;
-
-	z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9U;
-	z = (z ^ z >> 27) * 0x94d049bb133111ebU;
-	return z ^ z >> 31;
-}
+#include "support/db_box.h"
 
 static struct ipm_replay *
 new_window(uint32_t size, bool esn, uint64_t last)
@@ -467,7 +457,7 @@ twin_infer(const struct twin *t, uint32_t lo, uint64_t *seq, enum fault fault)
 static uint64_t
 pick(uint64_t *rng, const struct twin *t)
 {
-	uint64_t r = next_random(rng), near = r >> 8 & 7, far = r >> 16;
+	uint64_t r = db_random(rng), near = r >> 8 & 7, far = r >> 16;
 
 	switch (r % 8) {
 	case 0:
@@ -504,7 +494,7 @@ history(uint32_t size, bool esn, uint64_t start, uint64_t seed, size_t steps,
 
 	for (size_t i = 1; i <= steps && differs == 0; i++) {
 		uint64_t real = pick(&rng, &t), ours = 0, theirs = 0;
-		bool authentic = next_random(&rng) % 8 != 0, a, b;
+		bool authentic = db_random(&rng) % 8 != 0, a, b;
 		uint32_t lo;
 
 		if (!esn)

@@ -1,72 +1,14 @@
 /*
- * The SAD, its index and sessions: refusals, order, the naive look-up on
- * random histories, memory per SA.
+ * The SAD and its sessions: refusals, order on random histories, deletion,
+ * memory per SA.
  */
 #include <criterion/criterion.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "db/ipm_derived.h"
-#include "hx_engine.h"
-
-/* A provider that only counts its sessions. */
-struct fake {
-	unsigned opened, closed;
-};
-
-static bool
-fake_offers(const struct ipm_provider *p, const struct ipm_alg *alg)
-{
-	(void)p;
-	(void)alg;
-	return true;
-}
-
-static enum ipm_err
-fake_open(const struct ipm_provider *p, const struct ipm_session_desc *d,
-    struct ipm_session **s)
-{
-	(void)d;
-	((struct fake *)p->ctx)->opened++;
-	*s = malloc(1);
-	return *s == NULL ? IPM_ERR_NOMEM : IPM_OK;
-}
-
-static void
-fake_close(const struct ipm_provider *p, struct ipm_session *s)
-{
-	((struct fake *)p->ctx)->closed++;
-	free(s);
-}
-
-static struct ipm_provider
-fake_provider(struct fake *f)
-{
-	return (struct ipm_provider){ .name = "fake",
-		.ctx = f,
-		.offers = fake_offers,
-		.open = fake_open,
-		.close = fake_close };
-}
-
-static const uint8_t key[128] = { 1, 2, 3, 4, 5 };
-
-static struct ipm_sa_config
-config(uint8_t family, uint32_t host, uint32_t spi)
-{
-	struct ipm_sa_config c = { .proto = IPM_PROTO_ESP,
-		.spi = spi,
-		.mode = IPM_MODE_TUNNEL,
-		.enc = ipm_alg_by_name("aes-cbc"),
-		.auth = ipm_alg_by_name("hmac-sha512"),
-		.enc_key = { key, 32 },
-		.auth_key = { key, 64 },
-		.window = 64 };
-
-	c.src.family = c.dst.family = family;
-	ipm_store32(c.dst.octet, host);
-	return c;
-}
+#include "db/ipm_state.h"
+#include "support/db_box.h"
 
 /* [ESP-A2-01] [ESP-2.8-02] What an SA cannot be, and the phrase for it. */
 Test(sad, refusals_say_what_is_wrong)
@@ -126,7 +68,7 @@ Test(sad, refusals_say_what_is_wrong)
 	char why[160];
 
 	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
-		struct ipm_sa_config c = config(4, 1, 0x100);
+		struct ipm_sa_config c = db_config(4, 1, 0x100);
 		const char *got;
 
 		c.proto = rows[i].proto;
@@ -146,21 +88,21 @@ Test(sad, refusals_say_what_is_wrong)
 
 Test(sad, refusals_of_windows_and_flags)
 {
-	struct ipm_sa_config c = config(4, 1, 0x100);
+	struct ipm_sa_config c = db_config(4, 1, 0x100);
 	char why[160];
 
 	c.window = 0x80000001;
 	c.flags = IPM_SAF_ESN;
 	cr_expect_not_null(ipm_sad_refusal(&c, why, sizeof why));
-	c = config(4, 1, 0x100);
+	c = db_config(4, 1, 0x100);
 	c.window = 4294967264U;
 	cr_expect_not_null(ipm_sad_refusal(&c, why, sizeof why));
-	c = config(4, 1, 0x100);
+	c = db_config(4, 1, 0x100);
 	c.last_seq = 0x100000000;
 	cr_expect_not_null(ipm_sad_refusal(&c, why, sizeof why));
 	c.flags = IPM_SAF_ESN;
 	cr_expect_null(ipm_sad_refusal(&c, why, sizeof why));
-	c = config(4, 1, 0x100);
+	c = db_config(4, 1, 0x100);
 	c.src.family = 6;
 	cr_expect_not_null(ipm_sad_refusal(&c, why, sizeof why));
 	/* A short buffer cuts the phrase and stays inside. */
@@ -171,13 +113,12 @@ Test(sad, refusals_of_windows_and_flags)
 	cr_expect_eq(small[8], 'x');
 }
 
-/* A database and its index, compared with the plain list. */
+/* A database with its index; test_derived.c compares the two. */
 struct dbs {
 	struct ipm_state s;
 	struct ipm_derived d;
-	struct fake fake;
-	struct ipm_provider provider;
-	struct ipm_alloc alloc;
+	struct db_provider p;
+	struct db_memory m;
 };
 
 static struct dbs *
@@ -186,10 +127,10 @@ dbs_new(void)
 	struct dbs *x = calloc(1, sizeof *x);
 
 	cr_assert_not_null(x);
-	x->alloc = hx_alloc();
-	x->provider = fake_provider(&x->fake);
+	db_memory_init(&x->m);
+	db_provider_init(&x->p);
 	ipm_state_init(&x->s, 0);
-	ipm_derived_init(&x->d, &x->provider, &x->alloc);
+	ipm_derived_init(&x->d, &x->p.provider, &x->m.alloc);
 	return x;
 }
 
@@ -197,8 +138,9 @@ static void
 dbs_free(struct dbs *x)
 {
 	ipm_derived_free(&x->d);
-	ipm_state_free(&x->s, &x->alloc);
-	cr_expect_eq(x->fake.opened, x->fake.closed, "sessions leak");
+	ipm_state_free(&x->s, &x->m.alloc);
+	cr_expect_eq(x->p.opened, x->p.closed, "sessions leak");
+	cr_expect_eq(x->m.live, 0, "memory leaks");
 	free(x);
 }
 
@@ -208,106 +150,35 @@ add(struct dbs *x, const struct ipm_sa_config *c)
 	ipm_off off;
 
 	cr_assert_eq(
-	    ipm_sad_add(&x->s.sad, &x->s.arena, &x->alloc, 5, c, &off), IPM_OK);
+	    ipm_sad_add(&x->s.sad, &x->s.arena, &x->m.alloc, 5, c, &off),
+	    IPM_OK);
 	return off;
-}
-
-static uint64_t
-next_random(uint64_t *state)
-{
-	uint64_t z = *state += 0x9e3779b97f4a7c15U;
-
-	z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9U;
-	z = (z ^ z >> 27) * 0x94d049bb133111ebU;
-	return z ^ z >> 31;
-}
-
-/* The index answers what walking the list answers. */
-Test(derived, naive_lookup_agrees_on_random_histories)
-{
-	for (uint64_t seed = 1; seed <= 5; seed++) {
-		struct dbs *x = dbs_new();
-		uint64_t rng = seed;
-		ipm_off live[4096];
-		size_t n = 0;
-
-		for (unsigned step = 0; step < 3000; step++) {
-			uint64_t r = next_random(&rng);
-			struct ipm_sa_config c = config((r & 1) != 0 ? 4 : 6,
-			    (uint32_t)(r >> 8 & 7), (uint32_t)(r >> 16 & 63));
-			struct ipm_derived_sa *hit;
-			ipm_off naive;
-
-			if (r >> 60 < 9) {
-				live[n++] = add(x, &c);
-			} else if (n > 0 && r >> 60 < 12) {
-				size_t k = (r >> 32) % n;
-
-				cr_assert_eq(ipm_sad_del(&x->s.sad, &x->s.arena,
-						 live[k]),
-				    IPM_OK);
-				live[k] = live[--n];
-			}
-			cr_assert_eq(
-			    ipm_derived_sync(&x->d, &x->s.sad, &x->s.arena),
-			    IPM_OK);
-			r = next_random(&rng);
-			c = config((r & 1) != 0 ? 4 : 6, (uint32_t)(r >> 8 & 7),
-			    (uint32_t)(r >> 16 & 63));
-			naive = ipm_sad_find(
-			    &x->s.sad, &x->s.arena, &c.dst, c.proto, c.spi);
-			hit = ipm_derived_find(
-			    &x->d, &x->s.arena, &c.dst, c.proto, c.spi);
-			cr_assert_eq(hit == NULL ? 0 : hit->off, naive,
-			    "seed %llu step %u", (unsigned long long)seed,
-			    step);
-		}
-		cr_expect_eq(x->s.sad.count, n);
-		dbs_free(x);
-	}
-}
-
-/* A planted fault: an entry that points at another SA is seen. */
-Test(derived, naive_lookup_sees_a_wrong_entry)
-{
-	struct dbs *x = dbs_new();
-	struct ipm_sa_config a = config(4, 1, 0x100), b = config(4, 1, 0x101);
-	struct ipm_derived_sa *hit;
-
-	(void)add(x, &a);
-	(void)add(x, &b);
-	cr_assert_eq(ipm_derived_sync(&x->d, &x->s.sad, &x->s.arena), IPM_OK);
-	x->d.sas[0].off = x->d.sas[1].off;
-	hit = ipm_derived_find(&x->d, &x->s.arena, &a.dst, a.proto, a.spi);
-	cr_expect(hit == NULL ||
-	    hit->off !=
-		ipm_sad_find(&x->s.sad, &x->s.arena, &a.dst, a.proto, a.spi));
-	dbs_free(x);
 }
 
 /* Sessions are opened once, at first use, and outlive other SAs' deletion. */
 Test(derived, sessions_are_opened_once_and_survive)
 {
 	struct dbs *x = dbs_new();
-	struct ipm_sa_config a = config(4, 1, 0x100), b = config(4, 1, 0x101);
+	struct ipm_sa_config a = db_config(4, 1, 0x100),
+			     b = db_config(4, 1, 0x101);
 	ipm_off first = add(x, &a);
 	struct ipm_derived_sa *hit;
 	struct ipm_session *s;
 
 	(void)add(x, &b);
 	cr_assert_eq(ipm_derived_sync(&x->d, &x->s.sad, &x->s.arena), IPM_OK);
-	cr_expect_eq(x->fake.opened, 0);
+	cr_expect_eq(x->p.opened, 0);
 	hit = ipm_derived_find(&x->d, &x->s.arena, &b.dst, b.proto, b.spi);
 	cr_assert_not_null(hit);
 	s = hit->esp.session;
 	(void)ipm_derived_find(&x->d, &x->s.arena, &b.dst, b.proto, b.spi);
-	cr_expect_eq(x->fake.opened, 1);
+	cr_expect_eq(x->p.opened, 1);
 	cr_assert_eq(ipm_sad_del(&x->s.sad, &x->s.arena, first), IPM_OK);
 	cr_assert_eq(ipm_derived_sync(&x->d, &x->s.sad, &x->s.arena), IPM_OK);
 	hit = ipm_derived_find(&x->d, &x->s.arena, &b.dst, b.proto, b.spi);
 	cr_assert_not_null(hit);
 	cr_expect_eq(hit->esp.session, s);
-	cr_expect_eq(x->fake.opened, 1);
+	cr_expect_eq(x->p.opened, 1);
 	dbs_free(x);
 }
 
@@ -315,7 +186,7 @@ Test(derived, sessions_are_opened_once_and_survive)
 Test(sad, rfc3173_refusals_of_ipcomp)
 {
 	static const uint8_t big[70000];
-	struct ipm_sa_config good = config(4, 1, 0xffff), c;
+	struct ipm_sa_config good = db_config(4, 1, 0xffff), c;
 	char why[160];
 
 	good.proto = IPM_PROTO_IPCOMP;
@@ -355,12 +226,12 @@ Test(sad, order_serials_and_generation_on_a_random_history)
 	size_t n = 0;
 
 	for (unsigned step = 0; step < 1000; step++) {
-		uint64_t r = next_random(&rng);
+		uint64_t r = db_random(&rng);
 		ipm_off off;
 		size_t i = 0;
 
 		if (n == 0 || r % 8 < 5) {
-			struct ipm_sa_config c = config(6, 1, 0x100 + step);
+			struct ipm_sa_config c = db_config(6, 1, 0x100 + step);
 			const struct ipm_sa *sa;
 
 			rows[n].off = add(x, &c);
@@ -404,14 +275,15 @@ Test(sad, order_serials_and_generation_on_a_random_history)
 Test(sad, deletion_wipes_and_returns)
 {
 	struct dbs *x = dbs_new();
-	struct ipm_sa_config c = config(6, 1, 0x100);
+	struct ipm_sa_config c = db_config(6, 1, 0x100);
 	ipm_off off = add(x, &c);
 	size_t used = x->s.arena.used;
 	bool found = false;
 
 	cr_assert_eq(ipm_sad_del(&x->s.sad, &x->s.arena, off), IPM_OK);
 	for (size_t i = 0; i + 5 <= x->s.arena.used; i++)
-		found = found || memcmp(x->s.arena.base + i, key, 5) == 0;
+		found =
+		    found || memcmp(x->s.arena.base + i, c.enc_key.p, 5) == 0;
 	cr_expect_not(found);
 	cr_expect_eq(x->s.arena.in_use, 0);
 	(void)add(x, &c);
@@ -431,7 +303,7 @@ Test(sad, memory_per_idle_sa)
 	size_t total;
 
 	for (uint32_t i = 0; i < N; i++) {
-		struct ipm_sa_config c = config(6, i, 0x1000 + i);
+		struct ipm_sa_config c = db_config(6, i, 0x1000 + i);
 
 		(void)add(x, &c);
 	}
@@ -443,27 +315,10 @@ Test(sad, memory_per_idle_sa)
 	dbs_free(x);
 }
 
-static void *
-limited(void *ctx, void *old, size_t old_size, size_t new_size)
-{
-	size_t *left = ctx;
-
-	(void)old_size;
-	if (new_size == 0) {
-		free(old);
-		return NULL;
-	}
-	if (*left == 0)
-		return NULL;
-	--*left;
-	return realloc(old, new_size);
-}
-
 /* No room: an error, nothing half-done, the digest as it was. */
 Test(sad, no_memory_leaves_everything_as_it_was)
 {
-	size_t left = 1;
-	struct ipm_alloc alloc = { &left, limited };
+	struct db_memory m;
 	struct ipm_state s;
 	ipm_off off;
 	unsigned added = 0;
@@ -471,13 +326,15 @@ Test(sad, no_memory_leaves_everything_as_it_was)
 	size_t in_use = 0;
 	enum ipm_err err = IPM_OK;
 
+	db_memory_init(&m);
+	m.fail_at = 2;
 	ipm_state_init(&s, 0);
 	while (err == IPM_OK && added < 1000) {
-		struct ipm_sa_config c = config(4, added, 0x100);
+		struct ipm_sa_config c = db_config(4, added, 0x100);
 
 		digest = ipm_state_digest(&s);
 		in_use = s.arena.in_use;
-		err = ipm_sad_add(&s.sad, &s.arena, &alloc, 0, &c, &off);
+		err = ipm_sad_add(&s.sad, &s.arena, &m.alloc, 0, &c, &off);
 		added += err == IPM_OK;
 	}
 	cr_expect_eq(err, IPM_ERR_NOMEM);
@@ -485,27 +342,27 @@ Test(sad, no_memory_leaves_everything_as_it_was)
 	cr_expect_eq(ipm_state_digest(&s), digest);
 	cr_expect_eq(s.arena.in_use, in_use);
 	cr_expect_eq(s.sad.count, added);
-	ipm_state_free(&s, &alloc);
+	ipm_state_free(&s, &m.alloc);
 }
 
 /* A copy is equal, and goes its own way. */
 Test(state, clone_is_equal_and_apart)
 {
 	struct dbs *x = dbs_new();
-	struct ipm_sa_config c = config(4, 1, 0x100);
+	struct ipm_sa_config c = db_config(4, 1, 0x100);
 	struct ipm_state copy;
 	struct ipm_profile p;
 	ipm_off off = add(x, &c);
 	struct ipm_sa *sa;
 
 	ipm_profile_init(&p, IPM_PF_OBSERVER);
-	cr_assert_eq(ipm_state_clone(&copy, &x->s, &x->alloc), IPM_OK);
+	cr_assert_eq(ipm_state_clone(&copy, &x->s, &x->m.alloc), IPM_OK);
 	cr_expect_eq(ipm_state_digest(&copy), ipm_state_digest(&x->s));
 	sa = ipm_arena_at(&copy.arena, off);
 	cr_assert_eq(
 	    ipm_replay_mark(ipm_arena_at(&copy.arena, sa->replay), &p, 9),
 	    IPM_OK);
 	cr_expect_neq(ipm_state_digest(&copy), ipm_state_digest(&x->s));
-	ipm_state_free(&copy, &x->alloc);
+	ipm_state_free(&copy, &x->m.alloc);
 	dbs_free(x);
 }

@@ -1,13 +1,12 @@
 /* The TCP MD5 signature option: vectors/rfc, every cut and every bit. */
 #include <criterion/criterion.h>
-#include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "hx_hex.h"
 #include "model/provider/ipm_libcrypto.h"
 #include "model/transform/ipm_tcpmd5.h"
+#include "support/vec_file.h"
 
 static struct ipm_provider provider;
 
@@ -24,14 +23,6 @@ teardown(void)
 }
 
 TestSuite(tcpmd5, .init = setup, .fini = teardown);
-
-static const char *
-text(const json_t *obj, const char *name)
-{
-	const char *s = json_string_value(json_object_get(obj, name));
-
-	return s == NULL ? "" : s;
-}
 
 static struct ipm_session *
 session(struct ipm_span key)
@@ -51,38 +42,31 @@ struct md5_case {
 	struct ipm_session *s;
 };
 
+static void
+run_case(const json_t *j, void *f)
+{
+	struct md5_case c = { .id = vec_text(j, "id"),
+		.packet = vec_octets(j, "packet"),
+		.icv = vec_octets(j, "icv") };
+	struct hx_octets key = vec_octets(j, "key");
+
+	cr_assert_eq(c.icv.len, IPM_TCPMD5_LEN);
+	c.valid = strcmp(vec_text(j, "result"), "valid") == 0;
+	c.s = session(hx_span(&key));
+	(*(void (**)(const struct md5_case *c))f)(&c);
+	provider.close(&provider, c.s);
+	hx_octets_free(&c.packet);
+	hx_octets_free(&c.icv);
+	hx_octets_free(&key);
+}
+
 /* Runs f over every case; returns how many there were. */
 static size_t
 each_case(void (*f)(const struct md5_case *c))
 {
-	char path[512];
-	json_error_t err;
-	json_t *root, *j;
-	size_t k;
+	static const char *const file = "vectors/rfc/rfc2385-tcp-md5.json";
 
-	(void)snprintf(path, sizeof path, "%s/vectors/rfc/rfc2385-tcp-md5.json",
-	    SOURCE_DIR);
-	root = json_load_file(path, 0, &err);
-	cr_assert_not_null(root, "%s: %s", path, err.text);
-	json_array_foreach(json_object_get(root, "cases"), k, j)
-	{
-		struct md5_case c = { .id = text(j, "id") };
-		struct hx_octets key;
-
-		cr_assert(hx_hex_read(text(j, "packet"), &c.packet));
-		cr_assert(hx_hex_read(text(j, "icv"), &c.icv));
-		cr_assert(hx_hex_read(text(j, "key"), &key));
-		cr_assert_eq(c.icv.len, IPM_TCPMD5_LEN);
-		c.valid = strcmp(text(j, "result"), "valid") == 0;
-		c.s = session(hx_span(&key));
-		f(&c);
-		provider.close(&provider, c.s);
-		hx_octets_free(&c.packet);
-		hx_octets_free(&c.icv);
-		hx_octets_free(&key);
-	}
-	json_decref(root);
-	return k;
+	return vec_each(&file, 1, "tcp-md5", run_case, &f);
 }
 
 static void
