@@ -43,19 +43,19 @@ bool
 hx_engine_open(struct hx_engine *e, enum ipm_profile_id profile)
 {
 	memset(e, 0, sizeof *e);
+	e->alloc = hx_alloc();
 	e->work = calloc(1, sizeof *e->work);
 	if (e->work == NULL)
 		return false;
-	if (ipm_libcrypto_open(&e->crypto) != IPM_OK) {
+	if (ipm_libcrypto_open(&e->crypto, &e->alloc) != IPM_OK) {
 		free(e->work);
 		return false;
 	}
-	if (ipm_zlib_open(&e->comp) != IPM_OK) {
+	if (ipm_zlib_open(&e->comp, &e->alloc) != IPM_OK) {
 		ipm_libcrypto_close(&e->crypto);
 		free(e->work);
 		return false;
 	}
-	e->alloc = hx_alloc();
 	ipm_profile_init(&e->profile, profile);
 	ipm_state_init(&e->state, ARENA_MAX);
 	ipm_derived_init(&e->derived, &e->crypto, &e->alloc);

@@ -181,6 +181,7 @@ hx_cmd_crypto(int argc, char **argv)
 	    "The algorithm table: PF_KEY numbers (freebsd/linux/netbsd/\n"
 	    "openbsd), lengths in octets, document, status by profile, and\n"
 	    "the provider that offers it here.\n";
+	struct ipm_alloc alloc = hx_alloc();
 	struct ipm_provider p;
 	int form;
 
@@ -194,7 +195,7 @@ hx_cmd_crypto(int argc, char **argv)
 				  : read_form(argc, argv, usage);
 	if (form > 0)
 		return form - 1;
-	if (ipm_libcrypto_open(&p) != IPM_OK) {
+	if (ipm_libcrypto_open(&p, &alloc) != IPM_OK) {
 		(void)fputs("ipsecsim: no crypto provider\n", stderr);
 		return 3;
 	}

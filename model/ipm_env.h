@@ -10,17 +10,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "ipm_alloc.h"
 #include "ipm_provider.h"
-
-/*
- * Memory.  resize(old NULL) allocates, resize(new_size 0) frees and returns
- * NULL.  A failure returns NULL and leaves the old block as it was.  Blocks
- * hold keys: one that is freed or left behind by a move is wiped by resize.
- */
-struct ipm_alloc {
-	void *ctx;
-	void *(*resize)(void *ctx, void *old, size_t old_size, size_t new_size);
-};
 
 /* A tape of random octets; reading past its end fails (no octet is reused). */
 struct ipm_tape {

@@ -4,6 +4,7 @@
 # a short list.
 #   purity.sh LIBRARY [LIBRARY-BELOW...]
 #   purity.sh --can-fail LIBRARY    the library of impure.c must be refused
+#   purity.sh --memory LIBRARY      a provider: no allocator but the caller's
 set -eu
 tmp=$(mktemp -d)
 trap 'rm -rf "$tmp"' EXIT
@@ -13,6 +14,15 @@ if [ "$1" = --can-fail ]; then
 	grep -q '^impure\.c\.o: \.data has 4 octets$' "$tmp/out"
 	grep -q '^impure\.c\.o: \.bss has 4 octets$' "$tmp/out"
 	grep -q '^printf$' "$tmp/out"
+	exit
+fi
+if [ "$1" = --memory ]; then
+	nm -u "$2" >"$tmp/wanted"
+	grep -q 'EVP_CIPHER_fetch$' "$tmp/wanted" # it is the provider's
+	if grep -E ' U (malloc|calloc|realloc|free|strdup)$' "$tmp/wanted"; then
+		exit 1
+	fi
+	echo "memory from the caller: $2"
 	exit
 fi
 lib=$1

@@ -36,7 +36,7 @@ main(void)
 	struct ipm_observe_opts opts = { .ah_knobs = ipm_ah_knobs_default() };
 	struct ipm_env env = { .sec = 1, .alloc = &alloc, .crypto = &crypto };
 
-	if (ipm_libcrypto_open(&crypto) != IPM_OK)
+	if (ipm_libcrypto_open(&crypto, &alloc) != IPM_OK)
 		return 1;
 	ipm_profile_init(&profile, IPM_PF_OBSERVER);
 	(void)ipm_profile_set(&profile, "ip-checksum", "ignore");

@@ -14,7 +14,6 @@
 #include <openssl/evp.h>
 #include <openssl/params.h>
 #include <openssl/provider.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "ipm_gcrypt.h"
@@ -78,6 +77,7 @@ static const struct {
 #define N_DIGESTS (sizeof digests / sizeof digests[0])
 
 struct crypto {
+	struct ipm_alloc alloc;
 	OSSL_LIB_CTX *lib;
 	OSSL_PROVIDER *deflt, *legacy;
 	EVP_CIPHER *cipher[N_CIPHERS]; /* NULL: not there */
@@ -114,6 +114,24 @@ struct ipm_session {
 	EVP_CIPHER_CTX *xcbc_ctx; /* AES under K1 */
 	struct ipm_xcbc xcbc;
 };
+
+/* Zeroed, or NULL. */
+static void *
+take(const struct ipm_alloc *a, size_t size)
+{
+	void *p = a->resize(a->ctx, NULL, 0, size);
+
+	if (p != NULL)
+		memset(p, 0, size);
+	return p;
+}
+
+static void
+give_back(const struct ipm_alloc *a, void *p, size_t size)
+{
+	OPENSSL_cleanse(p, size);
+	(void)a->resize(a->ctx, p, size, 0);
+}
 
 /* --- what is offered ---------------------------------------------------- */
 
@@ -675,14 +693,14 @@ close_session(const struct ipm_provider *p, struct ipm_session *s)
 	EVP_CIPHER_CTX_free(s->dir[1].ctx);
 	EVP_CIPHER_CTX_free(s->gmac.ctx);
 	ipm_gcrypt_close(s->gcrypt);
-	OPENSSL_cleanse(s, sizeof *s);
-	free(s);
+	give_back(&s->c->alloc, s, sizeof *s);
 }
 
 static enum ipm_err
 open_session(const struct ipm_provider *p, const struct ipm_session_desc *d,
     struct ipm_session **out)
 {
+	const struct crypto *c = p->ctx;
 	struct ipm_session *s;
 	enum ipm_err err = IPM_OK;
 
@@ -692,10 +710,10 @@ open_session(const struct ipm_provider *p, const struct ipm_session_desc *d,
 	if ((d->enc != NULL && !offers(p, d->enc)) ||
 	    (d->auth != NULL && !offers(p, d->auth)))
 		return IPM_ERR_UNSUPPORTED;
-	s = calloc(1, sizeof *s);
+	s = take(&c->alloc, sizeof *s);
 	if (s == NULL)
 		return IPM_ERR_NOMEM;
-	s->c = p->ctx;
+	s->c = c;
 	s->enc = d->enc;
 	s->auth = d->auth;
 	if (s->enc != NULL)
@@ -715,6 +733,8 @@ open_session(const struct ipm_provider *p, const struct ipm_session_desc *d,
 static void
 free_crypto(struct crypto *c)
 {
+	const struct ipm_alloc alloc = c->alloc;
+
 	for (size_t i = 0; i < N_CIPHERS; i++)
 		EVP_CIPHER_free(c->cipher[i]);
 	for (size_t i = 0; i < N_DIGESTS; i++)
@@ -727,16 +747,17 @@ free_crypto(struct crypto *c)
 	if (c->deflt != NULL)
 		(void)OSSL_PROVIDER_unload(c->deflt);
 	OSSL_LIB_CTX_free(c->lib);
-	free(c);
+	give_back(&alloc, c, sizeof *c);
 }
 
 enum ipm_err
-ipm_libcrypto_open(struct ipm_provider *p)
+ipm_libcrypto_open(struct ipm_provider *p, const struct ipm_alloc *alloc)
 {
-	struct crypto *c = calloc(1, sizeof *c);
+	struct crypto *c = take(alloc, sizeof *c);
 
 	if (c == NULL)
 		return IPM_ERR_NOMEM;
+	c->alloc = *alloc;
 	c->lib = OSSL_LIB_CTX_new();
 	if (c->lib != NULL)
 		c->deflt = OSSL_PROVIDER_load(c->lib, "default");

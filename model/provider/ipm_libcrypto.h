@@ -11,11 +11,17 @@
  * A provider and its sessions belong to one thread at a time.
  */
 
+#include "../ipm_alloc.h"
 #include "../ipm_provider.h"
 
-/* Fills p.  IPM_OK, IPM_ERR_NOMEM, or IPM_ERR_PROVIDER (libcrypto's default
- * provider does not load). */
-enum ipm_err ipm_libcrypto_open(struct ipm_provider *p);
+/*
+ * Fills p.  IPM_OK, IPM_ERR_NOMEM, or IPM_ERR_PROVIDER (libcrypto's default
+ * provider does not load).  The provider's own memory, the sessions with
+ * their keys, comes from alloc, which is copied; libcrypto and libgcrypt take
+ * theirs from where the process has told them to.
+ */
+enum ipm_err ipm_libcrypto_open(
+    struct ipm_provider *p, const struct ipm_alloc *alloc);
 
 /* All sessions must have been closed. */
 void ipm_libcrypto_close(struct ipm_provider *p);

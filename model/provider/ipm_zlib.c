@@ -8,13 +8,47 @@
 #include "ipm_zlib.h"
 
 #include <limits.h>
-#include <stdlib.h>
+#include <stddef.h>
+#include <string.h>
 #define ZLIB_CONST 1
 #include <zlib.h>
 
 struct streams {
+	struct ipm_alloc alloc;
 	z_stream in, out;
 };
+
+/* zlib frees without telling a size: it stands in front of each block. */
+union block {
+	size_t size; /* of the whole */
+	max_align_t align;
+};
+
+static voidpf
+take(voidpf opaque, uInt items, uInt size)
+{
+	const struct ipm_alloc *a = opaque;
+	union block *b;
+	size_t n;
+
+	if (size != 0 && items > (SIZE_MAX - sizeof *b) / size)
+		return NULL;
+	n = sizeof *b + (size_t)items * size;
+	b = a->resize(a->ctx, NULL, 0, n);
+	if (b == NULL)
+		return NULL;
+	b->size = n;
+	return b + 1;
+}
+
+static void
+give_back(voidpf opaque, voidpf p)
+{
+	const struct ipm_alloc *a = opaque;
+	union block *b = (union block *)p - 1;
+
+	(void)a->resize(a->ctx, b, b->size, 0);
+}
 
 static enum ipm_err
 compress_one(const struct ipm_compressor *c, struct ipm_span src, uint8_t *dst,
@@ -85,21 +119,34 @@ decompress_one(const struct ipm_compressor *c, struct ipm_span src,
 	return IPM_OK;
 }
 
-enum ipm_err
-ipm_zlib_open(struct ipm_compressor *c)
+static void
+free_streams(struct streams *s)
 {
-	struct streams *s = calloc(1, sizeof *s);
+	const struct ipm_alloc a = s->alloc;
+
+	(void)a.resize(a.ctx, s, sizeof *s, 0);
+}
+
+enum ipm_err
+ipm_zlib_open(struct ipm_compressor *c, const struct ipm_alloc *alloc)
+{
+	struct streams *s = alloc->resize(alloc->ctx, NULL, 0, sizeof *s);
 
 	if (s == NULL)
 		return IPM_ERR_NOMEM;
+	memset(s, 0, sizeof *s);
+	s->alloc = *alloc;
+	s->in.zalloc = s->out.zalloc = take;
+	s->in.zfree = s->out.zfree = give_back;
+	s->in.opaque = s->out.opaque = &s->alloc;
 	if (inflateInit2(&s->in, -15) != Z_OK) {
-		free(s);
+		free_streams(s);
 		return IPM_ERR_NOMEM;
 	}
 	if (deflateInit2(&s->out, Z_DEFAULT_COMPRESSION, Z_DEFLATED, -12, 8,
 		Z_DEFAULT_STRATEGY) != Z_OK) {
 		(void)inflateEnd(&s->in);
-		free(s);
+		free_streams(s);
 		return IPM_ERR_NOMEM;
 	}
 	*c = (struct ipm_compressor){ "zlib", s, compress_one, decompress_one };
@@ -115,6 +162,6 @@ ipm_zlib_close(struct ipm_compressor *c)
 		return;
 	(void)inflateEnd(&s->in);
 	(void)deflateEnd(&s->out);
-	free(s);
+	free_streams(s);
 	c->ctx = NULL;
 }

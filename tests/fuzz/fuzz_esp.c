@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "fuzz.h"
+#include "hx_engine.h"
 #include "ipm_profile.h"
 #include "provider/ipm_libcrypto.h"
 #include "transform/ipm_esp.h"
@@ -48,11 +49,12 @@ static struct ipm_esp_sa sas[N_ROWS];
 static void
 start(void)
 {
+	struct ipm_alloc alloc = hx_alloc();
 	uint8_t key[128];
 
 	for (size_t i = 0; i < sizeof key; i++)
 		key[i] = (uint8_t)(i + 1);
-	must(ipm_libcrypto_open(&provider) == IPM_OK);
+	must(ipm_libcrypto_open(&provider, &alloc) == IPM_OK);
 	for (size_t i = 0; i < N_ROWS; i++) {
 		struct ipm_esp_sa *sa = &sas[i];
 		struct ipm_session_desc d = { 0 };

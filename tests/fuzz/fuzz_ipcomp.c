@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "fuzz.h"
+#include "hx_engine.h"
 #include "ipm_profile.h"
 #include "provider/ipm_zlib.h"
 #include "transform/ipm_ipcomp.h"
@@ -109,6 +110,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static const size_t limits[] = { 65515, 65535, 1500, 64, 1, 0, 9000,
 		256 };
+	struct ipm_alloc alloc = hx_alloc();
 	struct ipm_ipcomp_rules rules;
 	struct ipm_profile pf;
 	struct ipm_span packet;
@@ -117,7 +119,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (size < 3 || size - 3 > MOST)
 		return 0;
 	if (comp.ctx == NULL)
-		must(ipm_zlib_open(&comp) == IPM_OK);
+		must(ipm_zlib_open(&comp, &alloc) == IPM_OK);
 	ipm_profile_init(
 	    &pf, (enum ipm_profile_id)((data[0] & 7) % IPM_N_PROFILES));
 	pf.value[IPM_SW_COMP_EMPTY] = data[0] >> 3 & 1;

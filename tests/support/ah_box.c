@@ -3,17 +3,19 @@
 #include <criterion/criterion.h>
 #include <string.h>
 
+#include "hx_engine.h"
 #include "model/provider/ipm_libcrypto.h"
 
 void
 ah_box_open_key(
     struct ah_box *b, const struct ipm_alg *auth, struct ipm_span key)
 {
+	struct ipm_alloc alloc = hx_alloc();
 	struct ipm_session_desc d = { .auth = auth, .auth_key = key };
 
 	memset(b, 0, sizeof *b);
 	cr_assert_not_null(auth);
-	cr_assert_eq(ipm_libcrypto_open(&b->provider), IPM_OK);
+	cr_assert_eq(ipm_libcrypto_open(&b->provider, &alloc), IPM_OK);
 	b->sa.spi = 0x01020304;
 	b->sa.auth = auth;
 	b->sa.provider = &b->provider;

@@ -3,6 +3,7 @@
 #include <criterion/criterion.h>
 #include <string.h>
 
+#include "hx_engine.h"
 #include "model/provider/ipm_libcrypto.h"
 
 const struct esp_pair esp_pairs[] = {
@@ -44,11 +45,12 @@ esp_box_open_keys(struct esp_box *b, const struct ipm_alg *enc,
     struct ipm_span enc_key, const struct ipm_alg *auth,
     struct ipm_span auth_key)
 {
+	struct ipm_alloc alloc = hx_alloc();
 	struct ipm_session_desc d = { enc, enc_key, auth, auth_key };
 
 	memset(b, 0, sizeof *b);
 	cr_assert_not_null(enc);
-	cr_assert_eq(ipm_libcrypto_open(&b->provider), IPM_OK);
+	cr_assert_eq(ipm_libcrypto_open(&b->provider, &alloc), IPM_OK);
 	b->sa.spi = 0x01020304;
 	b->sa.enc = enc;
 	b->sa.auth = auth;

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "hx_engine.h"
 #include "model/ipm_profile.h"
 #include "model/provider/ipm_zlib.h"
 #include "model/transform/ipm_ipcomp.h"
@@ -20,7 +21,9 @@ static struct ipm_compressor zlib;
 static void
 setup(void)
 {
-	cr_assert_eq(ipm_zlib_open(&zlib), IPM_OK);
+	struct ipm_alloc alloc = hx_alloc();
+
+	cr_assert_eq(ipm_zlib_open(&zlib, &alloc), IPM_OK);
 }
 
 static void

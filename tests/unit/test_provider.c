@@ -10,9 +10,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "hx_engine.h"
 #include "hx_hex.h"
 #include "model/provider/ipm_libcrypto.h"
 #include "model/provider/ipm_zlib.h"
+#include "support/db_box.h"
 
 #define ROOM (1U << 20)
 
@@ -22,8 +24,10 @@ static struct ipm_compressor comp;
 static void
 set_up(void)
 {
-	cr_assert_eq(ipm_libcrypto_open(&crypto), IPM_OK);
-	cr_assert_eq(ipm_zlib_open(&comp), IPM_OK);
+	struct ipm_alloc alloc = hx_alloc();
+
+	cr_assert_eq(ipm_libcrypto_open(&crypto, &alloc), IPM_OK);
+	cr_assert_eq(ipm_zlib_open(&comp, &alloc), IPM_OK);
 }
 
 static void
@@ -1287,5 +1291,57 @@ Test(provider, inflate_refuses_wrapped_streams)
 		cr_expect_eq(inflate_to(hx_span(&o), out, sizeof out, &len),
 		    IPM_ERR_DATA, "row %zu", i);
 		hx_octets_free(&o);
+	}
+}
+
+/* --- memory ---------------------------------------------------------------- */
+
+/* One session of libcrypto, one packet of zlib; how far it came. */
+static enum ipm_err
+use_all(struct db_memory *m)
+{
+	static const uint8_t key[20] = { 1, 2, 3 };
+	const struct ipm_session_desc d = { .enc = ipm_alg_by_name("aes-cbc"),
+		.enc_key = { key, 16 },
+		.auth = ipm_alg_by_name("hmac-sha1"),
+		.auth_key = { key, 20 } };
+	struct ipm_provider p;
+	struct ipm_compressor z;
+	struct ipm_session *s = NULL;
+	uint8_t out[64];
+	size_t len = sizeof out;
+	enum ipm_err err = ipm_libcrypto_open(&p, &m->alloc);
+
+	if (err != IPM_OK)
+		return err;
+	err = p.open(&p, &d, &s);
+	if (err == IPM_OK)
+		err = ipm_zlib_open(&z, &m->alloc);
+	if (err == IPM_OK) {
+		cr_expect_geq(m->live, 4U, "%zu blocks", m->live);
+		err = z.compress(&z, ipm_span(key, sizeof key), out, &len);
+		ipm_zlib_close(&z);
+	}
+	p.close(&p, s);
+	ipm_libcrypto_close(&p);
+	return err;
+}
+
+/* What the caller's allocator gave comes back, whichever call it fails. */
+Test(provider, memory_comes_from_the_caller_and_goes_back)
+{
+	struct db_memory m;
+	size_t calls;
+
+	db_memory_init(&m);
+	cr_expect_eq(use_all(&m), IPM_OK);
+	cr_expect_eq(m.live, 0);
+	calls = m.calls;
+	cr_assert_gt(calls, 3U);
+	for (size_t i = 1; i <= calls; i++) {
+		db_memory_init(&m);
+		m.fail_at = i;
+		cr_expect_eq(use_all(&m), IPM_ERR_NOMEM, "call %zu", i);
+		cr_expect_eq(m.live, 0, "call %zu", i);
 	}
 }

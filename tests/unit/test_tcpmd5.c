@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "hx_engine.h"
 #include "model/provider/ipm_libcrypto.h"
 #include "model/transform/ipm_tcpmd5.h"
 #include "support/vec_file.h"
@@ -13,7 +14,9 @@ static struct ipm_provider provider;
 static void
 setup(void)
 {
-	cr_assert_eq(ipm_libcrypto_open(&provider), IPM_OK);
+	struct ipm_alloc alloc = hx_alloc();
+
+	cr_assert_eq(ipm_libcrypto_open(&provider, &alloc), IPM_OK);
 }
 
 static void
