@@ -724,7 +724,7 @@ run(int argc, char **argv, bool explain)
 	if (r == NULL)
 		out_of_memory();
 	r->seen = calloc(SEEN_SLOTS, sizeof *r->seen);
-	r->ring = calloc(WAITING_MAX, sizeof *r->ring);
+	r->ring = calloc(WAITING_MAX, sizeof(struct waiting *));
 	if (r->seen == NULL || r->ring == NULL)
 		out_of_memory();
 	r->opt = &opt;

@@ -4,20 +4,28 @@
  */
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "ipm_observe.h"
 #include "provider/ipm_libcrypto.h"
 
+/* Blocks hold keys: what is freed or moved from is wiped, so not realloc. */
 static void *
 resize(void *ctx, void *old, size_t old_size, size_t new_size)
 {
+	void *p = NULL;
+
 	(void)ctx;
-	(void)old_size;
-	if (new_size == 0) {
-		free(old);
+	if (new_size != 0 && (p = malloc(new_size)) == NULL)
 		return NULL;
+	if (old != NULL) {
+		if (p != NULL)
+			memcpy(
+			    p, old, old_size < new_size ? old_size : new_size);
+		ipm_wipe(old, old_size);
+		free(old);
 	}
-	return realloc(old, new_size);
+	return p;
 }
 
 int
