@@ -54,6 +54,46 @@ struct ipm_sa_config {
 	uint64_t hard_add, soft_add; /* seconds since creation, 0 none */
 };
 
+enum ipm_sa_state {
+	IPM_SA_LARVAL,
+	IPM_SA_MATURE,
+	IPM_SA_DYING,
+	IPM_SA_DEAD
+};
+
+/* What limits an SA or a policy; 0 is no limit.  Times are seconds. */
+struct ipm_lifetime {
+	uint64_t octets, addtime, usetime;
+	uint32_t allocations;
+};
+
+/* Limits of one SA as its owner gave them (hard and soft come together). */
+struct ipm_sa_life {
+	struct ipm_lifetime hard, soft;
+};
+
+/* What an SA behind a NAT knows of the original addresses; family 0: not
+ * given.  The ports are the SA's sport and dport. */
+struct ipm_sa_natt {
+	struct ipm_addr oai, oar;
+	uint16_t delta; /* for the checksum repair of facts datapath 2.9 */
+};
+
+/*
+ * All SAs with one protocol, mode, reqid, source and destination: the unit in
+ * which an outbound SA is chosen.  The observer's SAs have none.
+ * Source: FreeBSD sys/netipsec/keydb.h struct secashead.
+ */
+struct ipm_sah {
+	struct ipm_addr src, dst;
+	uint32_t reqid;
+	ipm_off next, prev;              /* of all heads, newest first */
+	ipm_off alive_first, alive_last; /* MATURE and DYING, newest first */
+	ipm_off larval_first, larval_last;
+	uint8_t proto;
+	uint8_t mode; /* enum ipm_mode, or any octet that PF_KEY brought */
+};
+
 /* One SA as it stands in the arena.  No pointers: a copy is a snapshot. */
 struct ipm_sa {
 	uint64_t serial;          /* never used twice; key of derived data */
@@ -61,23 +101,36 @@ struct ipm_sa {
 	uint64_t first_use;       /* seconds, 0 never */
 	uint64_t octets, packets; /* accepted so far */
 	uint64_t hard_add, soft_add;
+	uint64_t out_seq; /* last sequence number sent */
+	uint64_t out_iv;  /* next counter of CTR, GCM */
 	struct ipm_addr src, dst;
 	uint32_t spi;
 	uint32_t reqid;
 	uint32_t flags;
 	uint32_t window_size;
-	ipm_off next;   /* in order of addition */
-	ipm_off replay; /* struct ipm_replay */
+	uint32_t seq, pid;          /* of the PF_KEY message that made it */
+	uint32_t sadb_flags;        /* as PF_KEY gave them */
+	ipm_off next, prev;         /* in order of addition */
+	ipm_off sah;                /* struct ipm_sah, 0 for the observer's */
+	ipm_off sah_next, sah_prev; /* in the head's list */
+	ipm_off life;               /* struct ipm_sa_life, 0 none */
+	ipm_off natt;               /* struct ipm_sa_natt, 0 none */
+	ipm_off replay;             /* struct ipm_replay */
 	ipm_off enc_key, auth_key;
 	uint16_t enc, auth, comp; /* index into ipm_algs plus 1; 0 none */
 	uint16_t enc_key_len, auth_key_len; /* salt included */
 	uint16_t sport, dport;
+	uint16_t enc_bits, auth_bits; /* sadb_key_bits as given */
 	uint8_t proto;
-	uint8_t mode; /* enum ipm_mode */
+	uint8_t mode;  /* enum ipm_mode */
+	uint8_t state; /* enum ipm_sa_state */
+	uint8_t sadb_enc,
+	    sadb_auth; /* algorithm numbers as PF_KEY shows them */
 };
 
 struct ipm_sad {
 	ipm_off first, last;
+	ipm_off sah_first, sah_last;
 	uint32_t count;
 	uint64_t next_serial;
 	uint64_t generation; /* changes with every add and delete */

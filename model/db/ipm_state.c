@@ -7,7 +7,11 @@ ipm_state_init(struct ipm_state *s, size_t limit)
 {
 	ipm_arena_init(&s->arena, limit);
 	s->sad = (struct ipm_sad){ 0 };
+	ipm_spd_init(&s->spd);
+	s->pcbs = (struct ipm_pcbs){ 0 };
 	ipm_reass_init(&s->reass);
+	ipm_sysctls_init(&s->sysctls);
+	s->stats = (struct ipm_stats){ 0 };
 }
 
 enum ipm_err
@@ -21,7 +25,11 @@ ipm_state_clone(struct ipm_state *dst, const struct ipm_state *src,
 		return err;
 	}
 	dst->sad = src->sad;
+	dst->spd = src->spd;
+	dst->pcbs = src->pcbs;
 	dst->reass = src->reass;
+	dst->sysctls = src->sysctls;
+	dst->stats = src->stats;
 	return IPM_OK;
 }
 

@@ -7,13 +7,21 @@
  * states are equal when their digests are.
  */
 
+#include "../ipm_stat.h"
+#include "../ipm_sysctl.h"
+#include "ipm_pcb.h"
 #include "ipm_reass.h"
 #include "ipm_sad.h"
+#include "ipm_spd.h"
 
 struct ipm_state {
 	struct ipm_arena arena;
 	struct ipm_sad sad;
+	struct ipm_spd spd;
+	struct ipm_pcbs pcbs;
 	struct ipm_reass reass;
+	struct ipm_sysctls sysctls;
+	struct ipm_stats stats;
 };
 
 void ipm_state_init(struct ipm_state *s, size_t limit);

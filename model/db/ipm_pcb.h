@@ -1,0 +1,52 @@
+#ifndef IPM_PCB_H
+#define IPM_PCB_H
+
+/*
+ * The sockets of the host, as far as IPsec asks about them: their ends, their
+ * own policies, the cached one, UDP encapsulation, TCP-MD5.
+ *
+ * Source: FreeBSD sys/netipsec/ipsec_pcb.c, sys/netinet/udp_usrreq.c.
+ */
+
+#include "ipm_spd.h"
+
+enum ipm_pcb_encap {
+	IPM_ENCAP_NONE = 0,
+	IPM_ENCAP_ESPINUDP = 2
+};
+
+struct ipm_pcb {
+	struct ipm_addr laddr, faddr; /* octets zero: not bound, connected */
+	uint32_t id;                  /* the caller's name for it */
+	uint16_t lport, fport;        /* host order */
+	uint8_t family;               /* 4 or 6 */
+	uint8_t proto;                /* 17, 6, or a raw socket's */
+	uint8_t raw;                  /* a raw socket */
+	uint8_t listening;
+	uint8_t encap;              /* enum ipm_pcb_encap */
+	uint8_t tcp_md5;            /* TCP_MD5SIG */
+	ipm_off policy[IPM_N_DIRS]; /* own, 0 none */
+	ipm_off cached[IPM_N_DIRS]; /* of the SPD, valid while: */
+	uint64_t cached_generation;
+	ipm_off next; /* in order of creation */
+};
+
+struct ipm_pcbs {
+	ipm_off first, last;
+	uint32_t count;
+};
+
+enum ipm_err ipm_pcb_open(struct ipm_pcbs *t, struct ipm_arena *a,
+    const struct ipm_alloc *alloc, const struct ipm_pcb *as, ipm_off *off);
+void ipm_pcb_close(struct ipm_pcbs *t, struct ipm_arena *a, ipm_off off);
+ipm_off ipm_pcb_by_id(
+    const struct ipm_pcbs *t, const struct ipm_arena *a, uint32_t id);
+
+/* An accepted connection has copies of the listener's policies. */
+enum ipm_err ipm_pcb_inherit(struct ipm_arena *a, const struct ipm_alloc *alloc,
+    ipm_off listener, ipm_off child);
+
+void ipm_pcbs_digest(
+    const struct ipm_pcbs *t, const struct ipm_arena *a, struct ipm_digest *d);
+
+#endif

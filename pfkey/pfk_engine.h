@@ -1,0 +1,133 @@
+#ifndef PFK_ENGINE_H
+#define PFK_ENGINE_H
+
+/*
+ * The key engine behind PF_KEY sockets: what a kernel does with each message,
+ * errno by errno, and what it sends of its own accord.  The whole of the
+ * model's state is here: the databases (ipm_state) and, in the same arena, the
+ * PF_KEY sockets with what waits in them and the list of acquires.
+ *
+ * A request travels in FreeBSD's dialect, little endian; other dialects are
+ * translated by their callers.
+ *
+ * Source: FreeBSD sys/netipsec/keysock.c, key.c; RFC 2367.
+ */
+
+#include "db/ipm_state.h"
+#include "ipm_env.h"
+#include "ipm_profile.h"
+#include "pfk_index.h"
+
+/* FreeBSD's numbers. */
+enum pfk_errno {
+#define PFK_ERRNO(name, number, text) PFK_##name = number,
+#include "pfk_errno.def"
+#undef PFK_ERRNO
+	PFK_NO_ERROR = 0
+};
+/* strerror(3)'s text of FreeBSD, or NULL for a number that is not listed;
+ * "EINVAL" likewise. */
+const char *pfk_errno_text(int number);
+const char *pfk_errno_name(int number);
+
+/* A socket's receive buffer in the beginning, in octets
+ * (net.raw.recvspace), and the most that SO_RCVBUF takes. */
+#define PFK_RCVBUF     8192U
+#define PFK_RCVBUF_MAX 2097152U
+
+struct pfk_engine {
+	struct ipm_state ipm;
+	ipm_off socks; /* struct pfk_sock, newest first */
+	uint32_t last_sock;
+	ipm_off acqs; /* struct pfk_acq, newest first */
+	uint32_t acq_seq;
+	uint64_t last_tick;     /* second of the last run of the timer */
+	struct pfk_index index; /* derived; never copied, never digested */
+};
+
+/*
+ * An engine without sockets at second `now`.
+ *
+ *   limit  most octets of the arena, 0 none
+ */
+void pfk_engine_init(struct pfk_engine *e, uint64_t now, size_t limit);
+
+/* dst becomes a copy of src.  IPM_OK, or IPM_ERR_NOMEM with dst empty. */
+enum ipm_err pfk_engine_clone(struct pfk_engine *dst,
+    const struct pfk_engine *src, const struct ipm_alloc *alloc);
+void pfk_engine_free(struct pfk_engine *e, const struct ipm_alloc *alloc);
+
+/* Equal for equal histories, on every machine. */
+uint64_t pfk_engine_digest(const struct pfk_engine *e);
+
+/* --- sockets ----------------------------------------------------------------- */
+
+/* A new PF_KEY socket; its number, from 1, never given twice; 0: no memory. */
+uint32_t pfk_open(struct pfk_engine *e, const struct ipm_env *env);
+void pfk_close(struct pfk_engine *e, uint32_t sock);
+
+/* SO_RCVBUF.  0, PFK_ENOBUFS above PFK_RCVBUF_MAX, PFK_EBADF. */
+int pfk_set_rcvbuf(struct pfk_engine *e, uint32_t sock, uint32_t octets);
+
+/*
+ * send(2) of one datagram.
+ *
+ *   env  the time, the tape of random octets (SPIs, 4 octets a draw, big
+ *        endian), the provider (NULL: no crypto(4), SAs are refused)
+ *
+ * Returns 0 or the errno of the call.  What the kernel answers waits in the
+ * sockets then.
+ */
+int pfk_send(struct pfk_engine *e, const struct ipm_profile *pf,
+    const struct ipm_env *env, uint32_t sock, struct ipm_span msg);
+
+/*
+ * recv(2): the oldest waiting datagram, taken out of the socket.  Returns its
+ * length (0: none waits), of which at most cap octets were written.
+ */
+size_t pfk_recv(struct pfk_engine *e, uint32_t sock, uint8_t *out, size_t cap);
+
+/* --- time -------------------------------------------------------------------- */
+
+/*
+ * The clock has moved to env->sec: runs the one-second timer once for each
+ * second since the last run, so that expiries come in their order.
+ */
+void pfk_clock(struct pfk_engine *e, const struct ipm_profile *pf,
+    const struct ipm_env *env);
+
+/* --- asked by the data path ---------------------------------------------------- */
+
+/* The SA that an outbound packet would need. */
+struct pfk_wanted {
+	struct ipm_addr src, dst; /* of the SA */
+	uint32_t reqid;
+	uint8_t proto, mode;
+	ipm_off sp; /* the policy, 0 none */
+};
+
+/* No SA was there: asks the key daemons, at the rate of net.key.blockacq_*.
+ * 0 or the errno that ends the packet (PFK_ENOBUFS). */
+int pfk_acquire(struct pfk_engine *e, const struct ipm_profile *pf,
+    const struct ipm_env *env, const struct pfk_wanted *w);
+
+/* --- socket options ------------------------------------------------------------ */
+
+/*
+ * setsockopt and getsockopt IP_IPSEC_POLICY, IPV6_IPSEC_POLICY on the socket
+ * `pcb` (facts pfkey 5.6).
+ *
+ *   value       a sadb_x_policy with its requests, no sadb header
+ *   privileged  may the caller set IPSEC and BYPASS?
+ *   cap         room in out; *len is what the kernel states as length
+ *
+ * 0, or PFK_EINVAL, PFK_EACCES, PFK_ENOBUFS, PFK_EPROTONOSUPPORT,
+ * PFK_ENOPROTOOPT (an option of the other family).
+ */
+int pfk_set_policy(struct pfk_engine *e, const struct ipm_profile *pf,
+    const struct ipm_env *env, ipm_off pcb, bool privileged,
+    struct ipm_span value);
+int pfk_get_policy(struct pfk_engine *e, const struct ipm_profile *pf,
+    ipm_off pcb, struct ipm_span given, uint8_t *out, size_t cap, size_t *len);
+
+#endif
