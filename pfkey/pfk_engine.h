@@ -15,6 +15,7 @@
 
 #include "db/ipm_state.h"
 #include "ipm_env.h"
+#include "ipm_path.h"
 #include "ipm_profile.h"
 #include "pfk_index.h"
 
@@ -98,18 +99,10 @@ void pfk_clock(struct pfk_engine *e, const struct ipm_profile *pf,
 
 /* --- asked by the data path ---------------------------------------------------- */
 
-/* The SA that an outbound packet would need. */
-struct pfk_wanted {
-	struct ipm_addr src, dst; /* of the SA */
-	uint32_t reqid;
-	uint8_t proto, mode;
-	ipm_off sp; /* the policy, 0 none */
-};
-
 /* No SA was there: asks the key daemons, at the rate of net.key.blockacq_*.
  * 0 or the errno that ends the packet (PFK_ENOBUFS). */
 int pfk_acquire(struct pfk_engine *e, const struct ipm_profile *pf,
-    const struct ipm_env *env, const struct pfk_wanted *w);
+    const struct ipm_env *env, const struct ipm_wanted *w);
 
 /* --- socket options ------------------------------------------------------------ */
 

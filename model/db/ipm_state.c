@@ -9,6 +9,7 @@ ipm_state_init(struct ipm_state *s, size_t limit)
 	s->sad = (struct ipm_sad){ 0 };
 	ipm_spd_init(&s->spd);
 	s->pcbs = (struct ipm_pcbs){ 0 };
+	ipm_host_init(&s->host);
 	ipm_reass_init(&s->reass);
 	ipm_sysctls_init(&s->sysctls);
 	s->stats = (struct ipm_stats){ 0 };
@@ -27,6 +28,7 @@ ipm_state_clone(struct ipm_state *dst, const struct ipm_state *src,
 	dst->sad = src->sad;
 	dst->spd = src->spd;
 	dst->pcbs = src->pcbs;
+	dst->host = src->host;
 	dst->reass = src->reass;
 	dst->sysctls = src->sysctls;
 	dst->stats = src->stats;

@@ -9,6 +9,7 @@
 
 #include "../ipm_stat.h"
 #include "../ipm_sysctl.h"
+#include "ipm_host.h"
 #include "ipm_pcb.h"
 #include "ipm_reass.h"
 #include "ipm_sad.h"
@@ -19,6 +20,7 @@ struct ipm_state {
 	struct ipm_sad sad;
 	struct ipm_spd spd;
 	struct ipm_pcbs pcbs;
+	struct ipm_host host;
 	struct ipm_reass reass;
 	struct ipm_sysctls sysctls;
 	struct ipm_stats stats;
