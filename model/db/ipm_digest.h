@@ -3,7 +3,7 @@
 
 /* FNV-1a over octets in a fixed order, so that it is the same everywhere. */
 
-#include "../wire/ipm_bytes.h"
+#include "../wire/ipm_ip.h"
 
 struct ipm_digest {
 	uint64_t h;
@@ -28,6 +28,14 @@ ipm_digest_number(struct ipm_digest *d, uint64_t v)
 
 	ipm_store64(be, v);
 	ipm_digest_octets(d, be, sizeof be);
+}
+
+static inline void
+ipm_digest_addr(struct ipm_digest *d, const struct ipm_addr *a)
+{
+	ipm_digest_number(d, a->family);
+	ipm_digest_octets(d, a->octet, sizeof a->octet);
+	ipm_digest_number(d, a->scope);
 }
 
 #endif

@@ -36,13 +36,32 @@ struct ipm_pcbs {
 	uint32_t count;
 };
 
+/*
+ * A new socket, the last one.
+ *
+ *   as  its ends, family, protocol, flags and id; without policies
+ *
+ * IPM_OK, IPM_ERR_NOMEM, or IPM_ERR_EXISTS when the id is taken.
+ */
 enum ipm_err ipm_pcb_open(struct ipm_pcbs *t, struct ipm_arena *a,
     const struct ipm_alloc *alloc, const struct ipm_pcb *as, ipm_off *off);
+
+/* Its own policies are freed, the cached ones released. */
 void ipm_pcb_close(struct ipm_pcbs *t, struct ipm_arena *a, ipm_off off);
+
 ipm_off ipm_pcb_by_id(
     const struct ipm_pcbs *t, const struct ipm_arena *a, uint32_t id);
 
-/* An accepted connection has copies of the listener's policies. */
+/* Gives the socket its own policy of a direction (0: none any more); the one it
+ * had is freed. */
+void ipm_pcb_set_policy(
+    struct ipm_arena *a, ipm_off pcb, enum ipm_dir dir, ipm_off sp);
+
+/* What is cached is let go, for both directions. */
+void ipm_pcb_uncache(struct ipm_arena *a, ipm_off pcb);
+
+/* An accepted connection has copies of the listener's policies
+ * (ipsec_copy_pcbpolicy).  IPM_OK, or IPM_ERR_NOMEM with nothing changed. */
 enum ipm_err ipm_pcb_inherit(struct ipm_arena *a, const struct ipm_alloc *alloc,
     ipm_off listener, ipm_off child);
 

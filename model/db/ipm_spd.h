@@ -105,6 +105,7 @@ struct ipm_spd {
 	ipm_off first[IPM_N_DIRS], last[IPM_N_DIRS];
 	uint32_t count[IPM_N_DIRS];
 	uint32_t last_id;
+	uint8_t ids_reused;  /* last_id has come round: look before use */
 	uint32_t last_reqid; /* automatic ones; starts at 0x4000 */
 	uint64_t generation; /* changes with every insertion and removal */
 };
@@ -125,21 +126,32 @@ bool ipm_selector_match(
  *
  *   tries  most ids probed (net.key.spi_trycnt)
  *
- * Returns IPM_OK with *off; IPM_ERR_NOMEM; IPM_ERR_NOTFOUND when no id was
- * free in so many tries.  Nothing but last_id is changed unless IPM_OK.
+ * Returns IPM_OK with *off; IPM_ERR_NOMEM; IPM_ERR_BADARG (direction, number of
+ * requests); IPM_ERR_NOTFOUND when no id was free in so many tries.  Nothing
+ * but the counter of ids is changed unless IPM_OK, and that by NOTFOUND alone.
  */
 enum ipm_err ipm_spd_add(struct ipm_spd *spd, struct ipm_arena *a,
     const struct ipm_alloc *alloc, uint64_t now, uint32_t tries,
     const struct ipm_sp_config *c, ipm_off *off);
 
-/* A policy in no list and without an id: a socket's. */
+/* A policy in no list and without an id: a socket's.  IPM_OK, IPM_ERR_NOMEM, or
+ * IPM_ERR_BADARG (too many requests). */
 enum ipm_err ipm_sp_make(struct ipm_arena *a, const struct ipm_alloc *alloc,
     uint64_t now, const struct ipm_sp_config *c, ipm_off *off);
 void ipm_sp_free(struct ipm_arena *a, ipm_off off);
 
+/* A policy as ipm_sp_make gives it, equal to another one, requests included.
+ * IPM_OK or IPM_ERR_NOMEM. */
+enum ipm_err ipm_sp_copy(struct ipm_arena *a, const struct ipm_alloc *alloc,
+    ipm_off from, ipm_off *off);
+
 /* Takes a policy out of its list and frees it (or leaves it dead for the
  * sockets that cache it: ipm_sp_release). */
 void ipm_spd_del(struct ipm_spd *spd, struct ipm_arena *a, ipm_off off);
+
+/* A socket begins and ceases to cache a policy of the SPD (0: nothing to
+ * release).  The last one that lets go frees a dead policy. */
+void ipm_sp_hold(struct ipm_arena *a, ipm_off off);
 void ipm_sp_release(struct ipm_arena *a, ipm_off off);
 
 /* The policy of this id, or of exactly this selector, or 0. */
@@ -155,6 +167,8 @@ ipm_off ipm_spd_lookup(const struct ipm_spd *spd, struct ipm_arena *a,
 /* The next automatic reqid (facts pfkey 5.4): first 0x4001. */
 uint32_t ipm_spd_new_reqid(struct ipm_spd *spd);
 
+void ipm_sp_digest(
+    const struct ipm_arena *a, ipm_off off, struct ipm_digest *d);
 void ipm_spd_digest(
     const struct ipm_spd *spd, const struct ipm_arena *a, struct ipm_digest *d);
 

@@ -43,14 +43,6 @@ ipm_state_free(struct ipm_state *s, const struct ipm_alloc *alloc)
 }
 
 static void
-add_addr(struct ipm_digest *d, const struct ipm_addr *a)
-{
-	ipm_digest_number(d, a->family);
-	ipm_digest_octets(d, a->octet, sizeof a->octet);
-	ipm_digest_number(d, a->scope);
-}
-
-static void
 add_window(struct ipm_digest *d, const struct ipm_replay *r)
 {
 	ipm_digest_number(d, r->top);
@@ -72,8 +64,8 @@ add_sa(struct ipm_digest *d, const struct ipm_arena *a, const struct ipm_sa *sa)
 
 	for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++)
 		ipm_digest_number(d, numbers[i]);
-	add_addr(d, &sa->src);
-	add_addr(d, &sa->dst);
+	ipm_digest_addr(d, &sa->src);
+	ipm_digest_addr(d, &sa->dst);
 	ipm_digest_number(d, sa->enc_key_len);
 	ipm_digest_octets(d, ipm_arena_at(a, sa->enc_key), sa->enc_key_len);
 	ipm_digest_number(d, sa->auth_key_len);
@@ -94,6 +86,8 @@ ipm_state_digest(const struct ipm_state *s)
 		add_sa(&d, &s->arena, sa);
 		off = sa->next;
 	}
+	ipm_spd_digest(&s->spd, &s->arena, &d);
+	ipm_pcbs_digest(&s->pcbs, &s->arena, &d);
 	ipm_reass_digest(&s->reass, &s->arena, &d);
 	return d.h;
 }
