@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "hx_protocols.h"
 #include "hx_setkey_int.h"
 #include "hx_setkey_parse.h"
 #include "pfk_policy.h"
@@ -68,8 +69,8 @@ is_hex(char ch)
  * Could these octets be (part of) a key?  Hexadecimal digits in a row could;
  * addresses and the words of the language could not.
  */
-static bool
-may_be_key(const struct hx_tok *t)
+bool
+hx_sk_may_be_key(const struct hx_tok *t)
 {
 	if (t->len >= 2 && t->p[0] == '0' && (t->p[1] | 0x20) == 'x')
 		return true;
@@ -89,7 +90,7 @@ hx_sk_show(const struct hx_tok *t, char buf[64])
 	};
 	size_t at = 0;
 
-	if (t->p == NULL || may_be_key(t)) {
+	if (t->p == NULL || hx_sk_may_be_key(t)) {
 		(void)snprintf(buf, 64, "a word");
 		return buf;
 	}
@@ -124,6 +125,9 @@ hx_sk_begin(
 	/* setkey(8) lets the counter cycle unless told nocyclic-seq. */
 	c->cur.sa.flags = IPM_SAF_CYCSEQ;
 	c->family = 0;
+	c->numeric = false;
+	c->enc_word = c->auth_word = NULL;
+	c->misc = (struct hx_tok){ NULL, 0, 0, 0 };
 	c->spi_at = c->enc_at = c->auth_at = *t;
 	return true;
 }
@@ -131,17 +135,23 @@ hx_sk_begin(
 void
 hx_sk_aiflags(struct hx_setkey_ctx *c, const struct hx_tok *t)
 {
-	/* -n asks for what is done anyway: no names. The last family wins. */
-	for (size_t i = 1; i < t->len; i++)
-		if (t->p[i] != 'n')
+	/* The last family wins. */
+	for (size_t i = 1; i < t->len; i++) {
+		if (t->p[i] == 'n')
+			c->numeric = true;
+		else
 			c->family = (uint8_t)(t->p[i] - '0');
+	}
 }
 
 bool
-hx_sk_addr(struct hx_setkey_ctx *c, const struct hx_tok *t, struct ipm_addr *a)
+hx_sk_addr(struct hx_setkey_ctx *c, const struct hx_tok *t, struct ipm_addr *a,
+    struct hx_setkey_addrs *all)
 {
 	char shown[64];
 
+	if (c->tool != NULL)
+		return hx_sk_tool_addr(c, t, a, all);
 	if (!hx_addr_parse(t->p, t->len, a))
 		return hx_sk_fail(
 		    c, t, "%s is not a numeric address", hx_sk_show(t, shown));
@@ -155,21 +165,22 @@ bool
 hx_sk_pair(struct hx_setkey_ctx *c, const struct hx_tok *at,
     const struct ipm_addr *src, const struct ipm_addr *dst)
 {
-	if (src->family == dst->family)
+	/* The tool looks at pairs when all is read. */
+	if (src->family == dst->family || c->tool != NULL)
 		return true;
 	return hx_sk_fail(c, at, "source is IPv%u and destination IPv%u",
 	    src->family, dst->family);
 }
 
-bool
-hx_sk_num(struct hx_setkey_ctx *c, const struct hx_tok *t, uint64_t max,
-    const char *what, uint64_t *v)
+/* Adds the digits up; false: more than max, *v holds max then. */
+static bool
+digits(const struct hx_tok *t, uint64_t max, uint64_t *v)
 {
 	const bool hex = t->len > 2 && (t->p[1] | 0x20) == 'x';
 	const uint64_t base = hex ? 16 : 10;
 	uint64_t sum = 0;
 
-	*v = 0;
+	*v = max;
 	for (size_t i = hex ? 2 : 0; i < t->len; i++) {
 		const char ch = t->p[i];
 		const uint64_t digit = ch <= '9'
@@ -177,12 +188,34 @@ hx_sk_num(struct hx_setkey_ctx *c, const struct hx_tok *t, uint64_t max,
 		    : (uint64_t)((ch | 0x20) - 'a' + 10);
 
 		if (sum > max / base || sum * base > max - digit)
-			return hx_sk_fail(c, t, "%s is more than %llu", what,
-			    (unsigned long long)max);
+			return false;
 		sum = sum * base + digit;
 	}
 	*v = sum;
 	return true;
+}
+
+uint64_t
+hx_sk_number(const struct hx_tok *t)
+{
+	uint64_t v;
+
+	(void)digits(t, UINT64_MAX, &v);
+	return v;
+}
+
+bool
+hx_sk_num(struct hx_setkey_ctx *c, const struct hx_tok *t, uint64_t max,
+    const char *what, uint64_t *v)
+{
+	/* The tool's numbers are cut to the size of what takes them. */
+	if (c->tool != NULL) {
+		*v = hx_sk_number(t);
+		return true;
+	}
+	return digits(t, max, v) ||
+	    hx_sk_fail(
+		c, t, "%s is more than %llu", what, (unsigned long long)max);
 }
 
 bool
@@ -190,6 +223,8 @@ hx_sk_spi(struct hx_setkey_ctx *c, const struct hx_tok *t)
 {
 	uint64_t v;
 
+	if (c->tool != NULL)
+		return hx_sk_tool_spi(c, t);
 	if (!hx_sk_num(c, t, UINT32_MAX, "SPI too big: it", &v))
 		return false;
 	c->cur.sa.spi = (uint32_t)v;
@@ -202,9 +237,12 @@ hx_sk_window(struct hx_setkey_ctx *c, const struct hx_tok *t)
 {
 	uint64_t v;
 
+	if (c->tool != NULL)
+		return hx_sk_tool_window(c, t);
 	/* Octets of bitmap, as many as a 32-bit count of packets allows. */
 	if (!hx_sk_num(c, t, (UINT32_MAX - 32) / 8, "the replay window", &v))
 		return false;
+	c->cur.replay = (uint32_t)v;
 	c->cur.sa.window = (uint32_t)v * 8;
 	return true;
 }
@@ -216,10 +254,11 @@ hx_sk_natt(struct hx_setkey_ctx *c, const struct hx_tok *t,
 	struct ipm_addr *a = is_src ? &c->cur.natt_src : &c->cur.natt_dst;
 	uint64_t v;
 
-	if (!hx_sk_addr(c, t, a) || !hx_sk_pair(c, t, a, &c->cur.sa.dst) ||
+	if (!hx_sk_addr(c, t, a, NULL) ||
+	    !hx_sk_pair(c, t, a, &c->cur.sa.dst) ||
 	    !hx_sk_num(c, port, UINT16_MAX, "the port", &v))
 		return false;
-	if (v == 0)
+	if (v == 0 && c->tool == NULL)
 		return hx_sk_fail(c, port, "port 0 carries no packets");
 	if (is_src)
 		c->cur.sa.sport = (uint16_t)v;
@@ -235,6 +274,8 @@ hx_sk_flag(struct hx_setkey_ctx *c, const struct hx_tok *t)
 	const uint32_t flag = hx_sa_flag_by_name(t->p, t->len);
 	char shown[64];
 
+	if (flag == 0 && c->tool != NULL)
+		return hx_sk_refuse(c, "syntax error");
 	if (flag == 0)
 		return hx_sk_fail(
 		    c, t, "unknown flag %s", hx_sk_show(t, shown));
@@ -242,37 +283,46 @@ hx_sk_flag(struct hx_setkey_ctx *c, const struct hx_tok *t)
 	return true;
 }
 
+const struct ipm_alg *
+hx_sk_alg_row(const struct hx_tok *t, char letter)
+{
+	char word[32];
+
+	if (t->len >= sizeof(word))
+		return NULL;
+	memcpy(word, t->p, t->len);
+	word[t->len] = '\0';
+	if (letter == 'E')
+		return ipm_alg_by_setkey(word, IPM_ALG_CIPHER, IPM_ALG_AEAD);
+	if (letter == 'A')
+		return ipm_alg_by_setkey(word, IPM_ALG_AUTH, IPM_ALG_AUTH);
+	return ipm_alg_by_setkey(word, IPM_ALG_COMP, IPM_ALG_COMP);
+}
+
 bool
 hx_sk_alg(struct hx_setkey_ctx *c, const struct hx_tok *t, char letter)
 {
-	const struct ipm_alg *alg = NULL;
-	char word[32], shown[64];
+	const struct ipm_alg *alg = hx_sk_alg_row(t, letter);
+	char shown[64];
 
-	if (t->len < sizeof(word)) {
-		memcpy(word, t->p, t->len);
-		word[t->len] = '\0';
-		if (letter == 'E')
-			alg = ipm_alg_by_setkey(
-			    word, IPM_ALG_CIPHER, IPM_ALG_AEAD);
-		else if (letter == 'A')
-			alg =
-			    ipm_alg_by_setkey(word, IPM_ALG_AUTH, IPM_ALG_AUTH);
-		else
-			alg =
-			    ipm_alg_by_setkey(word, IPM_ALG_COMP, IPM_ALG_COMP);
-	}
+	if (c->tool != NULL)
+		return hx_sk_tool_alg(c, t, letter);
 	if (alg == NULL)
 		return hx_sk_fail(c, t, "unknown %s algorithm %s",
 		    letter == 'E'       ? "encryption"
 			: letter == 'A' ? "authentication"
 					: "compression",
 		    hx_sk_show(t, shown));
+	if (letter == 'A') {
+		c->cur.sa.auth = alg;
+		c->cur.sadb_auth = hx_setkey_alg_number(alg);
+		c->auth_at = *t;
+		return true;
+	}
+	c->cur.sadb_enc = hx_setkey_alg_number(alg);
 	if (letter == 'E') {
 		c->cur.sa.enc = alg;
 		c->enc_at = *t;
-	} else if (letter == 'A') {
-		c->cur.sa.auth = alg;
-		c->auth_at = *t;
 	} else {
 		c->cur.sa.comp = alg;
 	}
@@ -308,24 +358,30 @@ hex_in_place(const struct hx_tok *t)
 	return ipm_span(p, n);
 }
 
-void
+bool
 hx_sk_key(struct hx_setkey_ctx *c, const struct hx_tok *t, char letter)
 {
-	struct ipm_span key;
+	struct ipm_span key = { NULL, 0 };
 
-	if (t->p == NULL)
-		return;
-	if (t->p[0] == '"')
-		key = ipm_span((const uint8_t *)t->p + 1, t->len - 2);
-	else
-		key = hex_in_place(t);
+	if (t->p != NULL)
+		key = t->p[0] == '"'
+		    ? ipm_span((const uint8_t *)t->p + 1, t->len - 2)
+		    : hex_in_place(t);
 	if (letter == 'E') {
 		c->cur.sa.enc_key = key;
-		c->enc_at = *t;
+		/* An algorithm without a key has an empty one. */
+		c->cur.has_enc_key = true;
 	} else {
 		c->cur.sa.auth_key = key;
-		c->auth_at = *t;
+		c->cur.has_auth_key = true;
 	}
+	if (c->tool != NULL)
+		return hx_sk_tool_key(c, t, letter);
+	if (t->p != NULL && letter == 'E')
+		c->enc_at = *t;
+	else if (t->p != NULL)
+		c->auth_at = *t;
+	return true;
 }
 
 bool
@@ -333,6 +389,8 @@ hx_sk_bad_key(struct hx_setkey_ctx *c, const struct hx_tok *t)
 {
 	struct hx_tok at = *t;
 
+	if (c->tool != NULL)
+		return hx_sk_refuse(c, "syntax error");
 	if (t->len < 2 || t->p[0] != '0' || (t->p[1] | 0x20) != 'x')
 		return hx_sk_fail(c, t,
 		    "a key is 0x and hexadecimal digits, or a quoted string");
@@ -352,8 +410,12 @@ bool
 hx_sk_host(struct hx_setkey_ctx *c, const struct hx_tok *t)
 {
 	memset(&c->range, 0, sizeof(c->range));
+	memset(&c->side, 0, sizeof(c->side));
 	c->range_at = *t;
-	if (!hx_sk_addr(c, t, &c->range.addr))
+	c->side.host = *t;
+	if (c->tool != NULL)
+		return true;
+	if (!hx_sk_addr(c, t, &c->range.addr, NULL))
 		return false;
 	c->range.prefix = (uint8_t)(8 * ipm_addr_len(&c->range.addr));
 	return true;
@@ -364,6 +426,14 @@ hx_sk_prefix(struct hx_setkey_ctx *c, const struct hx_tok *t)
 {
 	uint64_t v;
 
+	if (c->tool != NULL) {
+		/* An int there, of which a negative one is the default; then
+		 * an octet. */
+		v = hx_sk_number(t) & UINT32_MAX;
+		c->side.has_prefix = v <= INT32_MAX;
+		c->side.prefix = (uint8_t)v;
+		return true;
+	}
 	/* The whole length is the default, and so the most. */
 	if (!hx_sk_num(c, t, c->range.prefix, "the prefix length", &v))
 		return false;
@@ -386,6 +456,9 @@ hx_sk_port(struct hx_setkey_ctx *c, const struct hx_tok *t)
 	uint64_t v;
 	char shown[64];
 
+	c->side.port = *t;
+	if (c->tool != NULL)
+		return true;
 	if (!is_decimal(t))
 		return hx_sk_fail(
 		    c, t, "%s is not a numeric port", hx_sk_show(t, shown));
@@ -398,30 +471,7 @@ hx_sk_port(struct hx_setkey_ctx *c, const struct hx_tok *t)
 bool
 hx_sk_upper(struct hx_setkey_ctx *c, const struct hx_tok *t)
 {
-	/* A table, since the host's list of protocols may say otherwise. */
-	static const struct {
-		const char *word;
-		uint8_t proto;
-	} names[] = {
-		{ "icmp", 1 },
-		{ "igmp", 2 },
-		{ "ip4", 4 },
-		{ "ipencap", 4 },
-		{ "ipv4", 4 },
-		{ "udp", 17 },
-		{ "ipv6", 41 },
-		{ "gre", 47 },
-		{ "icmp6", 58 },
-		{ "ipv6-icmp", 58 },
-		{ "ospf", 89 },
-		{ "etherip", 97 },
-		{ "pim", 103 },
-		{ "vrrp", 112 },
-		{ "l2tp", 115 },
-		{ "sctp", 132 },
-		{ "mobility-header", 135 },
-		{ "udplite", 136 },
-	};
+	int number;
 	char shown[64];
 	uint64_t v;
 
@@ -431,13 +481,13 @@ hx_sk_upper(struct hx_setkey_ctx *c, const struct hx_tok *t)
 		c->cur.upper = (uint8_t)v;
 		return true;
 	}
-	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
-		if (strlen(names[i].word) == t->len &&
-		    memcmp(names[i].word, t->p, t->len) == 0) {
-			c->cur.upper = names[i].proto;
-			return true;
-		}
+	number = hx_protocol_number(t->p, t->len);
+	if (number >= 0) {
+		c->cur.upper = (uint8_t)number;
+		return true;
 	}
+	if (c->tool != NULL)
+		return hx_sk_refuse(c, "invalid upper layer protocol");
 	return hx_sk_fail(
 	    c, t, "invalid upper layer protocol %s", hx_sk_show(t, shown));
 }
@@ -449,6 +499,9 @@ hx_sk_misc(struct hx_setkey_ctx *c, const struct hx_tok *t)
 	const char *comma = memchr(t->p, ',', t->len);
 	uint64_t type, code;
 
+	c->misc = *t;
+	if (c->tool != NULL)
+		return true;
 	if (c->cur.upper != IPM_PROTO_ICMPV6)
 		return hx_sk_fail(c, t, "only ICMPv6 takes a type and a code");
 	if (comma == NULL)
@@ -464,8 +517,8 @@ hx_sk_misc(struct hx_setkey_ctx *c, const struct hx_tok *t)
 	if (!hx_sk_num(c, &a, 255, "the ICMPv6 type", &type) ||
 	    !hx_sk_num(c, &b, 255, "the ICMPv6 code", &code))
 		return false;
-	c->cur.icmp_type = (uint8_t)type;
-	c->cur.icmp_code = (uint8_t)code;
+	c->cur.icmp_type = (uint16_t)type;
+	c->cur.icmp_code = (uint16_t)code;
 	return true;
 }
 
@@ -475,33 +528,47 @@ is_blank(char ch)
 	return ch == ' ' || ch == '\t' || ch == '\r' || ch == '\n';
 }
 
-/* Is the text one that ipsec_set_policy(3) takes? */
-static bool
-check_policy(struct hx_setkey_ctx *c, const struct hx_tok *t)
+enum pfk_eipsec
+hx_sk_policy_check(const struct hx_setkey_ctx *c, size_t *at)
 {
 	static const struct pfk_codec freebsd = { &pfk_dialects[0], PFK_LE };
 	struct ipm_span text = c->cur.policy;
 	/* A rule of "p/m", the shortest, makes 8 octets of at least 4. */
-	size_t cap = 16 + text.len * 16, len, at;
+	size_t cap = 16 + text.len * 16, len;
 	char *copy = malloc(text.len + 1);
 	uint8_t *out = malloc(cap);
 	enum pfk_eipsec e = PFK_E_NO_BUFS;
-	struct hx_tok where = *t;
 
-	at = 0;
+	*at = 0;
 	if (copy != NULL && out != NULL) {
-		memcpy(copy, text.p, text.len);
+		if (text.len != 0)
+			memcpy(copy, text.p, text.len);
 		copy[text.len] = '\0';
 		e = strlen(copy) != text.len
 		    ? PFK_E_INVAL_ARGUMENT
-		    : pfk_policy_parse(&freebsd, copy, out, cap, &len, &at);
+		    : pfk_policy_parse(&freebsd, copy, out, cap, &len, at);
 	}
 	free(copy);
 	free(out);
+	return e;
+}
+
+/* Is the text one that ipsec_set_policy(3) takes? */
+static bool
+check_policy(struct hx_setkey_ctx *c, const struct hx_tok *t)
+{
+	size_t at;
+	const enum pfk_eipsec e = hx_sk_policy_check(c, &at);
+	struct hx_tok where = *t;
+
 	if (e == PFK_E_NO_ERROR)
 		return true;
+	if (c->tool != NULL)
+		return hx_sk_refuse(c,
+		    e == PFK_E_SYSTEM_ERROR ? HX_SK_NO_NAME
+					    : pfk_eipsec_text((int)e));
 	/* On the policy's first line the column can be told. */
-	at += (size_t)((const char *)text.p - t->p);
+	at += (size_t)((const char *)c->cur.policy.p - t->p);
 	if (memchr(t->p, '\n', at) == NULL)
 		where.col += (unsigned)at;
 	return hx_sk_fail(c, &where, "policy: %s", pfk_eipsec_text((int)e));
@@ -516,10 +583,19 @@ hx_sk_policy(struct hx_setkey_ctx *c, const struct hx_tok *t)
 		from++;
 	while (to > from && is_blank(t->p[to - 1]))
 		to--;
-	if (from == to)
+	if (from == to && c->tool == NULL)
 		return hx_sk_fail(c, t, "-P without the text of a policy");
 	c->cur.policy = ipm_span((const uint8_t *)t->p + from, to - from);
 	return check_policy(c, t);
+}
+
+bool
+hx_sk_tagged(struct hx_setkey_ctx *c, const struct hx_tok *t)
+{
+	/* The tool refuses without a word of its own. */
+	return c->tool != NULL
+	    ? false
+	    : hx_sk_fail(c, t, "tagged policies are not supported");
 }
 
 /* add: everything that can be said without looking at other statements. */
@@ -561,6 +637,8 @@ append(struct hx_setkey_ctx *c, const struct hx_tok *at)
 		s->cap = cap;
 	}
 	s->stmt[s->n++] = c->cur;
+	/* They are the script's from here on. */
+	c->cur.srcs = c->cur.dsts = (struct hx_setkey_addrs){ NULL, 0 };
 	return true;
 }
 
@@ -570,6 +648,9 @@ hx_sk_end(struct hx_setkey_ctx *c)
 	const struct hx_tok at = { NULL, 0, c->cur.line, c->cur.col };
 	const enum hx_setkey_kind kind = c->cur.kind;
 
+	c->cur.end_line = c->line;
+	if (c->tool != NULL)
+		return hx_sk_tool_end(c) && append(c, &at);
 	/* The grammar lets it out; the kernel takes that for flush and dump
 	 * alone. [freebsd key.c key_satype2proto] */
 	if (c->cur.sa.proto == 0 &&
@@ -584,53 +665,98 @@ hx_sk_end(struct hx_setkey_ctx *c)
 	return append(c, &at);
 }
 
-bool
-hx_setkey_parse(const char *buf, size_t len, const char *file,
-    struct hx_setkey *s, struct hx_err *err)
+/* Reads into c->script.  False with nothing kept when memory is short, which
+ * *err says; *read tells whether the grammar took it all. */
+static bool
+parse(struct hx_setkey_ctx *c, const char *buf, size_t len, bool *read)
 {
-	struct hx_setkey_ctx c;
+	struct hx_setkey *s = c->script;
 	yyscan_t scanner;
-	bool ok = false;
+	YY_BUFFER_STATE b;
 
 	memset(s, 0, sizeof(*s));
-	memset(&c, 0, sizeof(c));
-	c.script = s;
-	c.file = file;
-	c.err = err;
-	c.line = c.col = 1;
+	c->line = c->col = 1;
+	*read = false;
 	if (len > INT32_MAX - 2) {
-		hx_err_set(err, file, 0, 0, "too long for a script");
+		hx_err_set(c->err, c->file, 0, 0, "too long for a script");
 		return false;
 	}
 	/* The scanner wants two NULs behind the text. */
 	s->text = calloc(1, len + 2);
 	if (s->text == NULL) {
-		hx_err_set(err, file, 0, 0, "out of memory");
+		hx_err_set(c->err, c->file, 0, 0, "out of memory");
 		return false;
 	}
 	if (len != 0)
 		memcpy(s->text, buf, len);
 	s->text_len = len;
 
-	if (hx_setkey_yylex_init_extra(&c, &scanner) != 0) {
-		hx_err_set(err, file, 0, 0, "out of memory");
+	if (hx_setkey_yylex_init_extra(c, &scanner) != 0) {
+		hx_err_set(c->err, c->file, 0, 0, "out of memory");
 		hx_setkey_free(s);
 		return false;
 	}
-	YY_BUFFER_STATE b = hx_setkey_yy_scan_buffer(s->text, len + 2, scanner);
+	b = hx_setkey_yy_scan_buffer(s->text, len + 2, scanner);
 	if (b != NULL)
-		ok = hx_setkey_yyparse(scanner, &c) == 0;
+		*read = hx_setkey_yyparse(scanner, c) == 0;
 	hx_setkey_yy_delete_buffer(b, scanner);
 	(void)hx_setkey_yylex_destroy(scanner);
+	s->end_line = c->line;
+	return true;
+}
 
-	s->end_line = c.line;
-	if (!ok) {
+/* What the statement under construction holds when reading ends in it. */
+static void
+drop_current(struct hx_setkey_ctx *c)
+{
+	free(c->cur.srcs.p);
+	free(c->cur.dsts.p);
+	memset(&c->cur, 0, sizeof(c->cur));
+}
+
+bool
+hx_setkey_parse(const char *buf, size_t len, const char *file,
+    struct hx_setkey *s, struct hx_err *err)
+{
+	struct hx_setkey_ctx c = { .script = s, .file = file, .err = err };
+	bool read;
+
+	if (!parse(&c, buf, len, &read))
+		return false;
+	if (!read) {
 		if (!c.failed)
 			hx_err_set(
 			    err, file, c.line, c.col, "cannot be read further");
 		hx_setkey_free(s);
 	}
-	return ok;
+	return read;
+}
+
+bool
+hx_setkey_parse_tool(const char *buf, size_t len,
+    const struct hx_setkey_opts *o, struct hx_setkey *s, struct hx_err *err)
+{
+	struct hx_setkey_ctx c = { .script = s, .err = err, .tool = o };
+	char line[64];
+	bool read;
+
+	if (!parse(&c, buf, len, &read))
+		return false;
+	if (!read) {
+		s->failed = true;
+		drop_current(&c);
+		(void)snprintf(
+		    line, sizeof(line), "parse failed, line %u.", c.line);
+		if (!c.fatal)
+			hx_sk_note(&c, line);
+	}
+	/* Whatever the tool would not say is no memory. */
+	if (c.no_memory || c.failed) {
+		hx_err_set(err, NULL, 0, 0, "out of memory");
+		hx_setkey_free(s);
+		return false;
+	}
+	return true;
 }
 
 void
@@ -638,8 +764,13 @@ hx_setkey_free(struct hx_setkey *s)
 {
 	if (s->text != NULL)
 		ipm_wipe(s->text, s->text_len);
+	for (size_t i = 0; i < s->n; i++) {
+		free(s->stmt[i].srcs.p);
+		free(s->stmt[i].dsts.p);
+	}
 	free(s->text);
 	free(s->stmt);
+	free(s->note);
 	memset(s, 0, sizeof(*s));
 }
 

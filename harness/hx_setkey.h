@@ -10,12 +10,19 @@
  * used before the model begins, 64 bits with -esn), -flag NAME (noecn,
  * decap-dscp, nopmtudisc, align4), algorithm words that state the ICV.
  * Short of it: names of hosts, services and interfaces are refused, since
- * what they mean is another machine's business.
+ * what they mean is another machine's business; the tool's way of reading
+ * takes hosts from a table.
+ *
+ * Two ways of reading.  Strict, for configurations: what makes no sense is an
+ * error with its place, and nothing is kept.  As the tool: what setkey(8)
+ * leaves to the kernel is left to the kernel, its complaints have its words,
+ * and the statements in front of the one that fails stand.
  *
  * Source: FreeBSD sbin/setkey/token.l, parse.y, setkey.8.
  */
 
 #include "hx_err.h"
+#include "hx_hosts.h"
 #include "hx_salist.h"
 
 enum hx_setkey_kind {
@@ -40,9 +47,16 @@ struct hx_setkey_range {
 	uint16_t port;        /* host order; 0 any */
 };
 
+/* Addresses that one name stands for. */
+struct hx_setkey_addrs {
+	struct ipm_addr *p;
+	size_t n;
+};
+
 struct hx_setkey_stmt {
 	enum hx_setkey_kind kind;
 	unsigned line, col; /* of the command word, from 1 */
+	unsigned end_line;  /* of the semicolon */
 
 	/*
 	 * add, get, delete, deleteall; flush and dump have sa.proto alone,
@@ -51,11 +65,27 @@ struct hx_setkey_stmt {
 	struct ipm_sa_config sa;
 	struct ipm_addr natt_src, natt_dst; /* as -natt names them */
 
+	/* What a host's name stands for, when it is more than sa.src, sa.dst
+	 * alone: all of it.  hx_setkey's own. */
+	struct hx_setkey_addrs srcs, dsts;
+
+	/* The same as PF_KEY has it, where ipm_sa_config says less. */
+	uint8_t sadb_enc, sadb_auth;    /* FreeBSD's numbers; 0: none */
+	uint32_t sadb_flags;            /* bits without an IPM_SAF_ one */
+	uint32_t replay;                /* octets of bitmap, as -r says */
+	bool has_enc_key, has_auth_key; /* a key is sent, perhaps empty */
+
 	/* spdadd, spddelete */
 	struct hx_setkey_range src, dst;
-	uint8_t upper;                /* protocol; 255 any */
-	uint8_t icmp_type, icmp_code; /* upper 58 with type,code; else 0 */
-	struct ipm_span policy;       /* text behind -P without outer blanks */
+	uint8_t upper;                 /* protocol; 255 any */
+	uint16_t icmp_type, icmp_code; /* upper 58 with type,code; else 0 */
+	struct ipm_span policy;        /* text behind -P without outer blanks */
+};
+
+/* A line that the tool prints before it carries out statement `before`. */
+struct hx_setkey_note {
+	size_t before;
+	char text[200]; /* no newline */
 };
 
 struct hx_setkey {
@@ -64,6 +94,26 @@ struct hx_setkey {
 	unsigned end_line; /* line of the end of the file */
 	char *text;        /* hx_setkey's own: what the spans point at */
 	size_t text_len;
+	struct hx_setkey_note *note; /* of the tool's way of reading */
+	size_t n_notes, cap_notes;
+	bool failed; /* likewise: the script was not read to its end */
+};
+
+/* The algorithms a kernel has registered, with their key sizes in bits. */
+struct hx_setkey_algs {
+	struct hx_setkey_alg {
+		uint8_t id;
+		uint16_t min, max;
+	} auth[256], enc[256];
+	size_t n_auth, n_enc;
+};
+
+/* How the tool reads. */
+struct hx_setkey_opts {
+	const struct ipm_profile *profile; /* NULL: every word is known */
+	const struct hx_setkey_algs *algs; /* NULL: key lengths unchecked */
+	const struct hx_hosts *hosts;      /* NULL: no names */
+	bool show_keys;                    /* complaints may quote a key */
 };
 
 /*
@@ -78,6 +128,20 @@ struct hx_setkey {
  */
 bool hx_setkey_parse(const char *buf, size_t len, const char *file,
     struct hx_setkey *s, struct hx_err *err);
+
+/*
+ * Reads a script as setkey(8) does: statements up to the first that cannot be
+ * read, what it has to say about them as s->note.  s->failed tells whether the
+ * script was read to its end.
+ *
+ * Returns false when memory is short, with *err set; nothing is kept then.
+ */
+bool hx_setkey_parse_tool(const char *buf, size_t len,
+    const struct hx_setkey_opts *o, struct hx_setkey *s, struct hx_err *err);
+
+/* PF_KEY's number of an algorithm: FreeBSD's, else Linux's where FreeBSD has
+ * another use for none; 0 when it has none. */
+uint8_t hx_setkey_alg_number(const struct ipm_alg *alg);
 
 /* What carrying out a script left behind. */
 struct hx_setkey_result {

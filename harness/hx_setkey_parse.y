@@ -102,8 +102,8 @@ command:
 	| deleteall addrs SEMI			{ OK(hx_sk_end(c)); }
 	| flush proto SEMI			{ OK(hx_sk_end(c)); }
 	| spd opts selector OPT_P policy SEMI	{ OK(hx_sk_end(c)); }
-	| SPDADD TAGGED QUOTED OPT_P POLICY SEMI {
-		OK(hx_sk_fail(c, &$2, "tagged policies are not supported"));
+	| SPDADD TAGGED QUOTED OPT_P policy SEMI {
+		OK(hx_sk_tagged(c, &$2));
 	}
 	| spdbare SEMI				{ OK(hx_sk_end(c)); }
 	;
@@ -146,12 +146,12 @@ addrs:
 	;
 
 src:
-	  STRING { OK(hx_sk_addr(c, &$1, &c->cur.sa.src)); }
+	  STRING { OK(hx_sk_addr(c, &$1, &c->cur.sa.src, &c->cur.srcs)); }
 	;
 
 dst:
 	  STRING {
-		OK(hx_sk_addr(c, &$1, &c->cur.sa.dst));
+		OK(hx_sk_addr(c, &$1, &c->cur.sa.dst, &c->cur.dsts));
 		OK(hx_sk_pair(c, &$1, &c->cur.sa.src, &c->cur.sa.dst));
 	}
 	;
@@ -233,7 +233,7 @@ alg:
 	;
 
 cipher:
-	  cipher_word key { hx_sk_key(c, &$2, 'E'); }
+	  cipher_word key { OK(hx_sk_key(c, &$2, 'E')); }
 	;
 
 cipher_word:
@@ -241,7 +241,7 @@ cipher_word:
 	;
 
 auth:
-	  auth_word key { hx_sk_key(c, &$2, 'A'); }
+	  auth_word key { OK(hx_sk_key(c, &$2, 'A')); }
 	;
 
 auth_word:
@@ -268,12 +268,16 @@ selector:
 	;
 
 src_range:
-	  range { c->cur.src = c->range; }
+	  range {
+		c->cur.src = c->range;
+		c->src_side = c->side;
+	}
 	;
 
 dst_range:
 	  range {
 		c->cur.dst = c->range;
+		c->dst_side = c->side;
 		OK(hx_sk_pair(c, &c->range_at, &c->cur.src.addr,
 		    &c->cur.dst.addr));
 	}
@@ -344,6 +348,11 @@ yyreport_syntax_error(
 	size_t at = 0;
 
 	(void)scanner;
+	if (c->tool != NULL) {
+		if (!c->fatal)
+			(void)hx_sk_refuse(c, "syntax error");
+		return 0;
+	}
 	list[0] = '\0';
 	for (int i = 0; i < n && at < sizeof(list); i++) {
 		const char *sep = i == 0 ? "" : i + 1 == n ? " or " : ", ";

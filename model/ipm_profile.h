@@ -88,6 +88,16 @@ enum {
 	IPM_OVERLAP_DROP,
 	IPM_OVERLAP_BSD
 };
+enum {
+	IPM_WORDS_ALL,
+	IPM_WORDS_2017,
+	IPM_WORDS_13
+};
+enum {
+	IPM_NULLKEY_OPTIONAL,
+	IPM_NULLKEY_REQUIRED,
+	IPM_NULLKEY_NONE
+};
 
 /* A profile in use: a row of the table, perhaps with switches changed. */
 struct ipm_profile {
