@@ -3,6 +3,10 @@
  * a probe ends at a free one.  An entry lies between its home (hash modulo the
  * number of slots) and the next free slot; taking one out moves those behind it
  * back that would else be cut off from their homes, so there are no tombstones.
+ *
+ * All entries of one hash have the same home and no free slot lies between it
+ * and them: a new one comes to lie behind its equals, and closing gaps keeps
+ * their order.  Growing begins behind a free slot to keep it too.
  */
 #include "pfk_index.h"
 
@@ -36,33 +40,60 @@ octets(uint32_t n_slots)
 	return n_slots * sizeof(struct pfk_map_slot);
 }
 
-static enum ipm_err
-grow(struct pfk_map *m, const struct ipm_alloc *alloc)
+/* Where a walk over the slots tears no run of them: behind a free one. */
+static uint32_t
+start(const struct pfk_map *m)
 {
-	struct pfk_map bigger = { .n_slots = m->n_slots == 0 ? SLOTS_MIN
-							     : m->n_slots * 2 };
+	uint32_t i = 0;
 
-	if (bigger.n_slots > SLOTS_MAX)
-		return IPM_ERR_NOMEM;
+	while (i < m->n_slots && m->slot[i].off != 0)
+		i++;
+	return i;
+}
+
+static enum ipm_err
+grow(struct pfk_map *m, const struct ipm_alloc *alloc, uint32_t n_slots)
+{
+	struct pfk_map bigger = { .n_slots = n_slots };
+	uint32_t from = start(m);
+
 	bigger.slot =
 	    alloc->resize(alloc->ctx, NULL, 0, octets(bigger.n_slots));
 	if (bigger.slot == NULL)
 		return IPM_ERR_NOMEM;
 	for (uint32_t i = 0; i < bigger.n_slots; i++)
 		bigger.slot[i] = (struct pfk_map_slot){ 0, 0 };
-	for (uint32_t i = 0; i < m->n_slots; i++)
-		if (m->slot[i].off != 0)
-			put(&bigger, m->slot[i].hash, m->slot[i].off);
+	for (uint32_t i = 0; i < m->n_slots; i++) {
+		const struct pfk_map_slot *s =
+		    &m->slot[(from + i) & (m->n_slots - 1)];
+
+		if (s->off != 0)
+			put(&bigger, s->hash, s->off);
+	}
 	pfk_map_free(m, alloc);
 	*m = bigger;
 	return IPM_OK;
 }
 
 enum ipm_err
+pfk_map_reserve(struct pfk_map *m, const struct ipm_alloc *alloc, uint32_t more)
+{
+	uint64_t need = (uint64_t)m->count + more, n = m->n_slots;
+
+	if (n == 0)
+		n = SLOTS_MIN;
+	while (need > n / 4 * 3)
+		n *= 2;
+	if (n > SLOTS_MAX)
+		return IPM_ERR_NOMEM;
+	return n == m->n_slots ? IPM_OK : grow(m, alloc, (uint32_t)n);
+}
+
+enum ipm_err
 pfk_map_add(struct pfk_map *m, const struct ipm_alloc *alloc, uint32_t hash,
     ipm_off off)
 {
-	if (m->count >= m->n_slots / 4 * 3 && grow(m, alloc) != IPM_OK)
+	if (pfk_map_reserve(m, alloc, 1) != IPM_OK)
 		return IPM_ERR_NOMEM;
 	put(m, hash, off);
 	return IPM_OK;
@@ -136,4 +167,128 @@ pfk_index_free(struct pfk_index *x, const struct ipm_alloc *alloc)
 	pfk_map_free(&x->ids, alloc);
 	pfk_map_free(&x->sels, alloc);
 	*x = (struct pfk_index){ 0 };
+}
+
+/* --- SAs and heads -------------------------------------------------------------- */
+
+static uint32_t
+fold(uint32_t h, uint32_t word)
+{
+	h = (h ^ word) * 0x9e3779b1U;
+	return h ^ h >> 15;
+}
+
+static uint32_t
+fold_addr(uint32_t h, const struct ipm_addr *a)
+{
+	for (size_t i = 0; i < ipm_addr_len(a); i += 4)
+		h = fold(h, ipm_load32(a->octet + i));
+	return h;
+}
+
+static uint32_t
+hash_ends(uint8_t proto, const struct ipm_addr *src, const struct ipm_addr *dst)
+{
+	return fold_addr(fold_addr(fold(0, proto), src), dst);
+}
+
+static const struct ipm_sa *
+sa_at(const struct ipm_arena *a, ipm_off off)
+{
+	return ipm_arena_at(a, off);
+}
+
+static const struct ipm_sah *
+sah_at(const struct ipm_arena *a, ipm_off off)
+{
+	return ipm_arena_at(a, off);
+}
+
+static uint32_t
+hash_sah(const struct ipm_arena *a, ipm_off off)
+{
+	const struct ipm_sah *h = sah_at(a, off);
+
+	return hash_ends(h->proto, &h->src, &h->dst);
+}
+
+void
+pfk_index_add_sa(struct pfk_index *x, const struct ipm_arena *a, ipm_off sa)
+{
+	put(&x->spi, sa_at(a, sa)->spi, sa);
+}
+
+void
+pfk_index_del_sa(struct pfk_index *x, const struct ipm_arena *a, ipm_off sa)
+{
+	(void)pfk_map_del(&x->spi, sa_at(a, sa)->spi, sa);
+}
+
+void
+pfk_index_add_sah(struct pfk_index *x, const struct ipm_arena *a, ipm_off sah)
+{
+	put(&x->heads, hash_sah(a, sah), sah);
+}
+
+void
+pfk_index_del_sah(struct pfk_index *x, const struct ipm_arena *a, ipm_off sah)
+{
+	(void)pfk_map_del(&x->heads, hash_sah(a, sah), sah);
+}
+
+/* In the order of addition, which the lists have. */
+static void
+add_all(
+    struct pfk_index *x, const struct ipm_sad *sad, const struct ipm_arena *a)
+{
+	for (ipm_off off = sad->first; off != 0; off = sa_at(a, off)->next)
+		if (sa_at(a, off)->sah != 0)
+			pfk_index_add_sa(x, a, off);
+	for (ipm_off off = sad->sah_last; off != 0; off = sah_at(a, off)->prev)
+		pfk_index_add_sah(x, a, off);
+}
+
+enum ipm_err
+pfk_index_ready(struct pfk_index *x, const struct ipm_sad *sad,
+    const struct ipm_arena *a, const struct ipm_alloc *alloc)
+{
+	uint32_t sas = x->built ? 1 : sad->count + 1;
+	uint32_t sahs = x->built ? 1 : sad->sah_count + 1;
+
+	if (pfk_map_reserve(&x->spi, alloc, sas) != IPM_OK ||
+	    pfk_map_reserve(&x->heads, alloc, sahs) != IPM_OK)
+		return IPM_ERR_NOMEM;
+	if (!x->built)
+		add_all(x, sad, a);
+	x->built = true;
+	return IPM_OK;
+}
+
+ipm_off
+pfk_index_spi(const struct pfk_index *x, uint32_t spi)
+{
+	ipm_off found = 0, off;
+	uint32_t at = 0;
+
+	/* The hash is the SPI itself. */
+	while ((off = pfk_map_next(&x->spi, spi, &at)) != 0)
+		found = off;
+	return found;
+}
+
+ipm_off
+pfk_index_sah(const struct pfk_index *x, const struct ipm_arena *a,
+    const struct ipm_saidx *wanted, enum ipm_saidx_cmp how)
+{
+	uint32_t hash = hash_ends(wanted->proto, &wanted->src, &wanted->dst);
+	ipm_off found = 0, off;
+	uint32_t at = 0;
+
+	while ((off = pfk_map_next(&x->heads, hash, &at)) != 0) {
+		struct ipm_saidx idx = ipm_sah_idx(sah_at(a, off));
+
+		if (ipm_saidx_match(&idx, wanted, how))
+			found = off;
+	}
+	return found;
 }

@@ -9,11 +9,11 @@
 
 #include <stdbool.h>
 
-#include "db/ipm_arena.h"
-#include "ipm_err.h"
+#include "db/ipm_state.h"
 
 /* A multimap from a 32-bit hash to offsets: open addressing, linear probing,
- * deletion by shifting back.  Equal hashes are the caller's to tell apart. */
+ * deletion by shifting back.  Equal hashes are the caller's to tell apart; they
+ * are met in the order in which they were added. */
 struct pfk_map {
 	struct pfk_map_slot {
 		uint32_t hash;
@@ -37,11 +37,16 @@ struct pfk_index {
 enum ipm_err pfk_map_add(struct pfk_map *m, const struct ipm_alloc *alloc,
     uint32_t hash, ipm_off off);
 
+/* Makes room for `more` entries, so that so many additions cannot fail.  IPM_OK,
+ * or IPM_ERR_NOMEM with the map as it was. */
+enum ipm_err pfk_map_reserve(
+    struct pfk_map *m, const struct ipm_alloc *alloc, uint32_t more);
+
 /* Takes (hash, off) out; false when it is not in. */
 bool pfk_map_del(struct pfk_map *m, uint32_t hash, ipm_off off);
 
 /*
- * The offsets of a hash one after another, in no order of meaning.
+ * The offsets of a hash one after another, in the order of their addition.
  *
  *   at  where the walk stands: 0 begins it; not to be used over a change
  *
@@ -54,5 +59,30 @@ void pfk_map_free(struct pfk_map *m, const struct ipm_alloc *alloc);
 
 /* All four maps. */
 void pfk_index_free(struct pfk_index *x, const struct ipm_alloc *alloc);
+
+/* --- SAs and heads ------------------------------------------------------------ */
+
+/* Brings spi and heads in step with the SAD, unless they are, and makes room
+ * for one more entry in each.  IPM_OK or IPM_ERR_NOMEM. */
+enum ipm_err pfk_index_ready(struct pfk_index *x, const struct ipm_sad *sad,
+    const struct ipm_arena *a, const struct ipm_alloc *alloc);
+
+/* Additions need the room that pfk_index_ready makes; what is taken out must
+ * still have the fields with which it was added. */
+void pfk_index_add_sa(
+    struct pfk_index *x, const struct ipm_arena *a, ipm_off sa);
+void pfk_index_del_sa(
+    struct pfk_index *x, const struct ipm_arena *a, ipm_off sa);
+void pfk_index_add_sah(
+    struct pfk_index *x, const struct ipm_arena *a, ipm_off sah);
+void pfk_index_del_sah(
+    struct pfk_index *x, const struct ipm_arena *a, ipm_off sah);
+
+/* The SA of this SPI that was added last, or 0. */
+ipm_off pfk_index_spi(const struct pfk_index *x, uint32_t spi);
+
+/* The newest head that the wanted index matches, or 0. */
+ipm_off pfk_index_sah(const struct pfk_index *x, const struct ipm_arena *a,
+    const struct ipm_saidx *wanted, enum ipm_saidx_cmp how);
 
 #endif

@@ -262,6 +262,52 @@ ipm_sad_find(const struct ipm_sad *sad, const struct ipm_arena *a,
 	return 0;
 }
 
+static struct ipm_sa *
+sa_at(const struct ipm_arena *a, ipm_off off)
+{
+	return ipm_arena_at(a, off);
+}
+
+static struct ipm_sah *
+sah_at(const struct ipm_arena *a, ipm_off off)
+{
+	return ipm_arena_at(a, off);
+}
+
+/* Behind all others. */
+static void
+link_sa(struct ipm_sad *sad, struct ipm_arena *arena, ipm_off off)
+{
+	struct ipm_sa *sa = sa_at(arena, off);
+
+	sa->prev = sad->last;
+	sa->next = 0;
+	if (sad->last == 0)
+		sad->first = off;
+	else
+		sa_at(arena, sad->last)->next = off;
+	sad->last = off;
+	sad->count++;
+	sad->generation++;
+}
+
+static void
+unlink_sa(struct ipm_sad *sad, struct ipm_arena *arena, ipm_off off)
+{
+	const struct ipm_sa *sa = sa_at(arena, off);
+
+	if (sa->prev == 0)
+		sad->first = sa->next;
+	else
+		sa_at(arena, sa->prev)->next = sa->next;
+	if (sa->next == 0)
+		sad->last = sa->prev;
+	else
+		sa_at(arena, sa->next)->prev = sa->prev;
+	sad->count--;
+	sad->generation++;
+}
+
 static ipm_off
 take_key(
     struct ipm_arena *arena, const struct ipm_alloc *alloc, struct ipm_span key)
@@ -333,41 +379,369 @@ ipm_sad_add(struct ipm_sad *sad, struct ipm_arena *arena,
 	sa->mode = (uint8_t)c->mode;
 	ipm_replay_init(ipm_arena_at(arena, p.replay), c->window,
 	    (c->flags & IPM_SAF_ESN) != 0, c->last_seq);
-	if (sad->last == 0)
-		sad->first = p.sa;
-	else
-		((struct ipm_sa *)ipm_arena_at(arena, sad->last))->next = p.sa;
-	sad->last = p.sa;
-	sad->count++;
-	sad->generation++;
+	link_sa(sad, arena, p.sa);
 	*off = p.sa;
 	return IPM_OK;
+}
+
+/* Is there an SA of the list at off?  Its neighbour before it knows. */
+static bool
+listed(const struct ipm_sad *sad, const struct ipm_arena *arena, ipm_off off)
+{
+	ipm_off prev;
+
+	if (off == 0 || off > arena->used / 8 - sizeof(struct ipm_sa) / 8)
+		return false;
+	prev = sa_at(arena, off)->prev;
+	if (prev == 0)
+		return sad->first == off;
+	return prev <= arena->used / 8 - sizeof(struct ipm_sa) / 8 &&
+	    sa_at(arena, prev)->next == off;
+}
+
+/* --- the lists of a head ----------------------------------------------------- */
+
+/* The two ends of the list that an SA's state puts it in. */
+static void
+ends_of(struct ipm_sah *h, uint8_t state, ipm_off **first, ipm_off **last)
+{
+	bool larval = state == IPM_SA_LARVAL;
+
+	*first = larval ? &h->larval_first : &h->alive_first;
+	*last = larval ? &h->larval_last : &h->alive_last;
+}
+
+static void
+leave_head(struct ipm_arena *arena, ipm_off off)
+{
+	struct ipm_sa *sa = sa_at(arena, off);
+	ipm_off *first, *last;
+
+	if (sa->sah == 0)
+		return;
+	ends_of(sah_at(arena, sa->sah), sa->state, &first, &last);
+	if (sa->sah_prev == 0)
+		*first = sa->sah_next;
+	else
+		sa_at(arena, sa->sah_prev)->sah_next = sa->sah_next;
+	if (sa->sah_next == 0)
+		*last = sa->sah_prev;
+	else
+		sa_at(arena, sa->sah_next)->sah_prev = sa->sah_prev;
+	sa->sah = sa->sah_next = sa->sah_prev = 0;
+}
+
+/* Into its head's list, in front of `next` (0: at the end). */
+static void
+join_head(struct ipm_arena *arena, ipm_off off, ipm_off sah, ipm_off next)
+{
+	struct ipm_sa *sa = sa_at(arena, off);
+	ipm_off *first, *last;
+
+	ends_of(sah_at(arena, sah), sa->state, &first, &last);
+	sa->sah = sah;
+	sa->sah_next = next;
+	sa->sah_prev = next == 0 ? *last : sa_at(arena, next)->sah_prev;
+	if (sa->sah_prev == 0)
+		*first = off;
+	else
+		sa_at(arena, sa->sah_prev)->sah_next = off;
+	if (next == 0)
+		*last = off;
+	else
+		sa_at(arena, next)->sah_prev = off;
+}
+
+static ipm_off
+first_of(const struct ipm_arena *arena, ipm_off sah, uint8_t state)
+{
+	ipm_off *first, *last;
+
+	ends_of(sah_at(arena, sah), state, &first, &last);
+	return *first;
 }
 
 enum ipm_err
 ipm_sad_del(struct ipm_sad *sad, struct ipm_arena *arena, ipm_off off)
 {
-	ipm_off prev = 0, at = sad->first;
 	struct ipm_sa *sa;
 
-	while (at != 0 && at != off) {
-		prev = at;
-		at = ((struct ipm_sa *)ipm_arena_at(arena, at))->next;
-	}
-	if (at == 0)
+	if (!listed(sad, arena, off))
 		return IPM_ERR_NOTFOUND;
-	sa = ipm_arena_at(arena, at);
-	if (prev == 0)
-		sad->first = sa->next;
-	else
-		((struct ipm_sa *)ipm_arena_at(arena, prev))->next = sa->next;
-	if (sad->last == at)
-		sad->last = prev;
-	sad->count--;
-	sad->generation++;
+	sa = sa_at(arena, off);
+	leave_head(arena, off);
+	unlink_sa(sad, arena, off);
 	ipm_arena_give(arena, sa->enc_key, sa->enc_key_len);
 	ipm_arena_give(arena, sa->auth_key, sa->auth_key_len);
 	ipm_arena_give(arena, sa->replay, ipm_replay_octets(sa->window_size));
-	ipm_arena_give(arena, at, sizeof *sa);
+	ipm_arena_give(arena, sa->life, sizeof(struct ipm_sa_life));
+	ipm_arena_give(arena, sa->natt, sizeof(struct ipm_sa_natt));
+	ipm_arena_give(arena, off, sizeof *sa);
+	return IPM_OK;
+}
+
+/* --- heads --------------------------------------------------------------------- */
+
+bool
+ipm_saidx_match(const struct ipm_saidx *head, const struct ipm_saidx *wanted,
+    enum ipm_saidx_cmp how)
+{
+	if (head->proto != wanted->proto ||
+	    !ipm_addr_equal(&head->src, &wanted->src) ||
+	    !ipm_addr_equal(&head->dst, &wanted->dst))
+		return false;
+	switch (how) {
+	case IPM_CMP_HEAD:
+		return true;
+	case IPM_CMP_MODE_REQID:
+		return (wanted->reqid == 0 || head->reqid == wanted->reqid) &&
+		    (head->mode == IPM_MODE_ANY || head->mode == wanted->mode);
+	case IPM_CMP_EXACTLY:
+		return head->reqid == wanted->reqid &&
+		    head->mode == wanted->mode;
+	}
+	return false;
+}
+
+struct ipm_saidx
+ipm_sah_idx(const struct ipm_sah *h)
+{
+	return (
+	    struct ipm_saidx){ h->src, h->dst, h->reqid, h->proto, h->mode };
+}
+
+enum ipm_err
+ipm_sah_make(struct ipm_sad *sad, struct ipm_arena *arena,
+    const struct ipm_alloc *alloc, const struct ipm_saidx *idx, ipm_off *off)
+{
+	struct ipm_sah *h;
+
+	*off = ipm_arena_take(arena, alloc, sizeof *h);
+	if (*off == 0)
+		return IPM_ERR_NOMEM;
+	h = sah_at(arena, *off);
+	h->src = idx->src;
+	h->dst = idx->dst;
+	h->reqid = idx->reqid;
+	h->proto = idx->proto;
+	h->mode = idx->mode;
+	h->next = sad->sah_first;
+	if (sad->sah_first == 0)
+		sad->sah_last = *off;
+	else
+		sah_at(arena, sad->sah_first)->prev = *off;
+	sad->sah_first = *off;
+	sad->sah_count++;
+	return IPM_OK;
+}
+
+void
+ipm_sah_free(struct ipm_sad *sad, struct ipm_arena *arena, ipm_off off)
+{
+	const struct ipm_sah *h = sah_at(arena, off);
+
+	if (h->prev == 0)
+		sad->sah_first = h->next;
+	else
+		sah_at(arena, h->prev)->next = h->next;
+	if (h->next == 0)
+		sad->sah_last = h->prev;
+	else
+		sah_at(arena, h->next)->prev = h->prev;
+	sad->sah_count--;
+	ipm_arena_give(arena, off, sizeof *h);
+}
+
+/* --- SAs of heads --------------------------------------------------------------- */
+
+/* What a fill takes of the arena. */
+struct stuff {
+	ipm_off enc, auth, replay, life, natt;
+};
+
+static ipm_off
+take_copy(struct ipm_arena *arena, const struct ipm_alloc *alloc, const void *p,
+    size_t len)
+{
+	ipm_off off = ipm_arena_take(arena, alloc, len);
+
+	if (off != 0)
+		memcpy(ipm_arena_at(arena, off), p, len);
+	return off;
+}
+
+static void
+give_stuff(
+    struct ipm_arena *arena, const struct stuff *s, const struct ipm_sa_fill *f)
+{
+	ipm_arena_give(arena, s->enc, f->enc_key.len);
+	ipm_arena_give(arena, s->auth, f->auth_key.len);
+	ipm_arena_give(arena, s->replay, ipm_replay_octets(f->window));
+	ipm_arena_give(arena, s->life, sizeof *f->life);
+	ipm_arena_give(arena, s->natt, sizeof *f->natt);
+}
+
+static bool
+take_stuff(struct ipm_arena *arena, const struct ipm_alloc *alloc,
+    const struct ipm_sa_fill *f, struct stuff *s)
+{
+	*s = (struct stuff){ 0 };
+	s->replay = ipm_arena_take(arena, alloc, ipm_replay_octets(f->window));
+	if (f->enc_key.len != 0)
+		s->enc = take_key(arena, alloc, f->enc_key);
+	if (f->auth_key.len != 0)
+		s->auth = take_key(arena, alloc, f->auth_key);
+	if (f->life != NULL)
+		s->life = take_copy(arena, alloc, f->life, sizeof *f->life);
+	if (f->natt != NULL)
+		s->natt = take_copy(arena, alloc, f->natt, sizeof *f->natt);
+	if (s->replay != 0 && (s->enc != 0 || f->enc_key.len == 0) &&
+	    (s->auth != 0 || f->auth_key.len == 0) &&
+	    (s->life != 0 || f->life == NULL) &&
+	    (s->natt != 0 || f->natt == NULL))
+		return true;
+	give_stuff(arena, s, f);
+	return false;
+}
+
+static void
+fill_sa(struct ipm_arena *arena, struct ipm_sa *sa, const struct stuff *s,
+    const struct ipm_sa_fill *f)
+{
+	sa->flags = f->flags;
+	sa->sadb_flags = f->sadb_flags;
+	sa->window_size = f->window;
+	sa->replay = s->replay;
+	sa->enc_key = s->enc;
+	sa->auth_key = s->auth;
+	sa->life = s->life;
+	sa->natt = s->natt;
+	sa->enc = alg_index(f->enc);
+	sa->auth = alg_index(f->auth);
+	sa->comp = alg_index(f->comp);
+	sa->enc_key_len = (uint16_t)f->enc_key.len;
+	sa->auth_key_len = (uint16_t)f->auth_key.len;
+	sa->enc_bits = f->enc_bits;
+	sa->auth_bits = f->auth_bits;
+	sa->sadb_enc = f->sadb_enc;
+	sa->sadb_auth = f->sadb_auth;
+	sa->sport = f->sport;
+	sa->dport = f->dport;
+	ipm_replay_init(ipm_arena_at(arena, s->replay), f->window,
+	    (f->flags & IPM_SAF_ESN) != 0, 0);
+}
+
+enum ipm_err
+ipm_sa_make(struct ipm_sad *sad, struct ipm_arena *arena,
+    const struct ipm_alloc *alloc, uint64_t now, ipm_off sah, uint32_t spi,
+    const struct ipm_sa_fill *fill, ipm_off *off)
+{
+	static const struct ipm_sa_fill larval = { 0 };
+	const struct ipm_sa_fill *f = fill == NULL ? &larval : fill;
+	const struct ipm_sah *h;
+	struct stuff s;
+	struct ipm_sa *sa;
+
+	*off = 0;
+	if (!take_stuff(arena, alloc, f, &s))
+		return IPM_ERR_NOMEM;
+	*off = ipm_arena_take(arena, alloc, sizeof *sa);
+	if (*off == 0) {
+		give_stuff(arena, &s, f);
+		return IPM_ERR_NOMEM;
+	}
+	sa = sa_at(arena, *off);
+	h = sah_at(arena, sah);
+	sa->serial = ++sad->next_serial;
+	sa->created = now;
+	sa->src = h->src;
+	sa->dst = h->dst;
+	sa->proto = h->proto;
+	sa->mode = h->mode;
+	sa->reqid = h->reqid;
+	sa->spi = spi;
+	sa->state = fill == NULL ? IPM_SA_LARVAL : IPM_SA_MATURE;
+	fill_sa(arena, sa, &s, f);
+	link_sa(sad, arena, *off);
+	join_head(arena, *off, sah, first_of(arena, sah, sa->state));
+	return IPM_OK;
+}
+
+enum ipm_err
+ipm_sa_mature(struct ipm_sad *sad, struct ipm_arena *arena,
+    const struct ipm_alloc *alloc, uint64_t now, ipm_off off,
+    const struct ipm_sa_fill *fill)
+{
+	struct stuff s;
+	struct ipm_sa *sa;
+	ipm_off sah;
+
+	if (!take_stuff(arena, alloc, fill, &s))
+		return IPM_ERR_NOMEM;
+	sa = sa_at(arena, off);
+	sah = sa->sah;
+	leave_head(arena, off);
+	/* A larval SA has an empty window and nothing else. */
+	ipm_arena_give(arena, sa->replay, ipm_replay_octets(0));
+	sa->serial = ++sad->next_serial;
+	sa->created = now;
+	sa->state = IPM_SA_MATURE;
+	fill_sa(arena, sa, &s, fill);
+	join_head(arena, off, sah, first_of(arena, sah, sa->state));
+	sad->generation++;
+	return IPM_OK;
+}
+
+enum ipm_err
+ipm_sa_set_life(struct ipm_arena *arena, const struct ipm_alloc *alloc,
+    ipm_off off, const struct ipm_sa_life *life)
+{
+	ipm_off piece = sa_at(arena, off)->life;
+
+	if (life == NULL) {
+		ipm_arena_give(arena, piece, sizeof *life);
+		piece = 0;
+	} else if (piece != 0)
+		memcpy(ipm_arena_at(arena, piece), life, sizeof *life);
+	else if ((piece = take_copy(arena, alloc, life, sizeof *life)) == 0)
+		return IPM_ERR_NOMEM;
+	sa_at(arena, off)->life = piece;
+	return IPM_OK;
+}
+
+enum ipm_err
+ipm_sa_move(struct ipm_sad *sad, struct ipm_arena *arena,
+    const struct ipm_alloc *alloc, ipm_off off, ipm_off sah,
+    const struct ipm_sa_natt *natt, uint16_t sport, uint16_t dport)
+{
+	const struct ipm_sah *h;
+	struct ipm_sa *sa;
+	ipm_off piece = 0, next;
+
+	if (natt != NULL &&
+	    (piece = take_copy(arena, alloc, natt, sizeof *natt)) == 0)
+		return IPM_ERR_NOMEM;
+	leave_head(arena, off);
+	unlink_sa(sad, arena, off);
+	sa = sa_at(arena, off);
+	h = sah_at(arena, sah);
+	ipm_arena_give(arena, sa->natt, sizeof *natt);
+	sa->natt = piece;
+	sa->sport = sport;
+	sa->dport = dport;
+	sa->flags &= ~(uint32_t)IPM_SAF_NATT;
+	if (natt != NULL)
+		sa->flags |= IPM_SAF_NATT;
+	sa->serial = ++sad->next_serial;
+	sa->src = h->src;
+	sa->dst = h->dst;
+	sa->mode = h->mode;
+	sa->reqid = h->reqid;
+	sa->state = IPM_SA_MATURE;
+	link_sa(sad, arena, off);
+	next = h->alive_first;
+	while (next != 0 && sa_at(arena, next)->created >= sa->created)
+		next = sa_at(arena, next)->sah_next;
+	join_head(arena, off, sah, next);
 	return IPM_OK;
 }

@@ -5,6 +5,11 @@
  * The security association database: a plain list in the arena, in order of
  * addition, which is the truth.  Look-up by (destination, protocol, SPI) goes
  * through an index that is derived data (ipm_derived.h).
+ *
+ * The observer's SAs (ipm_sad_add) stand in that list alone.  A key engine's
+ * belong to a head as well (ipm_sah, ipm_sa_make), begin perhaps without
+ * algorithms, and follow the kernel's rules, which allow more than
+ * ipm_sad_refusal does.
  */
 
 #include "../wire/ipm_ip.h"
@@ -132,6 +137,7 @@ struct ipm_sad {
 	ipm_off first, last;
 	ipm_off sah_first, sah_last;
 	uint32_t count;
+	uint32_t sah_count;
 	uint64_t next_serial;
 	uint64_t generation; /* changes with every add and delete */
 };
@@ -164,9 +170,79 @@ const char *ipm_sad_refusal(
 ipm_off ipm_sad_find(const struct ipm_sad *sad, const struct ipm_arena *a,
     const struct ipm_addr *dst, uint8_t proto, uint32_t spi);
 
-/* Removes one SA and wipes its keys.  IPM_OK or IPM_ERR_NOTFOUND. */
+/* Removes one SA and wipes its keys.  IPM_OK or IPM_ERR_NOTFOUND.  Its head
+ * stays, even when it is empty then. */
 enum ipm_err ipm_sad_del(
     struct ipm_sad *sad, struct ipm_arena *arena, ipm_off off);
+
+/* --- heads and their SAs --------------------------------------------------- */
+
+/* What tells heads apart (facts pfkey 3.4). */
+struct ipm_saidx {
+	struct ipm_addr src, dst;
+	uint32_t reqid;
+	uint8_t proto, mode;
+};
+
+/* How closely a wanted index must be a head's: addresses; mode and reqid too,
+ * where a mode ANY of the head and a reqid 0 of the wanted one fit everything;
+ * all.  Protocols are always equal.  Source: key.c key_cmpsaidx. */
+enum ipm_saidx_cmp {
+	IPM_CMP_HEAD,
+	IPM_CMP_MODE_REQID,
+	IPM_CMP_EXACTLY
+};
+bool ipm_saidx_match(const struct ipm_saidx *head,
+    const struct ipm_saidx *wanted, enum ipm_saidx_cmp how);
+/* The index of a head. */
+struct ipm_saidx ipm_sah_idx(const struct ipm_sah *h);
+
+/* A new head, the newest.  IPM_OK with *off, or IPM_ERR_NOMEM. */
+enum ipm_err ipm_sah_make(struct ipm_sad *sad, struct ipm_arena *arena,
+    const struct ipm_alloc *alloc, const struct ipm_saidx *idx, ipm_off *off);
+/* Removes a head that has no SA. */
+void ipm_sah_free(struct ipm_sad *sad, struct ipm_arena *arena, ipm_off off);
+
+/* What a larval SA lacks.  Nothing of it is judged here.  Keys are copied. */
+struct ipm_sa_fill {
+	const struct ipm_alg *enc, *auth, *comp; /* NULL: none */
+	struct ipm_span enc_key, auth_key;       /* salt included */
+	uint16_t enc_bits, auth_bits;            /* sadb_key_bits */
+	uint8_t sadb_enc, sadb_auth;
+	uint32_t flags, sadb_flags;
+	uint32_t window;                /* packets */
+	const struct ipm_sa_life *life; /* NULL: no limits */
+	const struct ipm_sa_natt *natt; /* NULL: no UDP encapsulation */
+	uint16_t sport, dport;          /* with natt, host order */
+};
+
+/*
+ * A new SA of a head: larval without a fill, else mature; the newest of its
+ * list.  IPM_OK with *off, or IPM_ERR_NOMEM with nothing changed.
+ */
+enum ipm_err ipm_sa_make(struct ipm_sad *sad, struct ipm_arena *arena,
+    const struct ipm_alloc *alloc, uint64_t now, ipm_off sah, uint32_t spi,
+    const struct ipm_sa_fill *fill, ipm_off *off);
+
+/* A larval SA becomes mature: created now, the newest of its head's alive
+ * ones, with a new serial number.  IPM_OK or IPM_ERR_NOMEM, as above. */
+enum ipm_err ipm_sa_mature(struct ipm_sad *sad, struct ipm_arena *arena,
+    const struct ipm_alloc *alloc, uint64_t now, ipm_off off,
+    const struct ipm_sa_fill *fill);
+
+/* Other limits (NULL: none).  IPM_OK or IPM_ERR_NOMEM, as above. */
+enum ipm_err ipm_sa_set_life(struct ipm_arena *arena,
+    const struct ipm_alloc *alloc, ipm_off off, const struct ipm_sa_life *life);
+
+/*
+ * Other ends of an alive SA: it goes to another head (or its own) and stands
+ * there, and in the list of all, as a new one would, but before the first SA
+ * that was created earlier; NAT-T data are replaced (NULL: dropped).  Gives it
+ * a new serial number.  IPM_OK or IPM_ERR_NOMEM, as above.
+ */
+enum ipm_err ipm_sa_move(struct ipm_sad *sad, struct ipm_arena *arena,
+    const struct ipm_alloc *alloc, ipm_off off, ipm_off sah,
+    const struct ipm_sa_natt *natt, uint16_t sport, uint16_t dport);
 
 /* Row of an index stored in an SA, or NULL for 0. */
 const struct ipm_alg *ipm_sa_alg(uint16_t index_plus_1);

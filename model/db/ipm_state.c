@@ -43,6 +43,13 @@ ipm_state_free(struct ipm_state *s, const struct ipm_alloc *alloc)
 }
 
 static void
+add_numbers(struct ipm_digest *d, const uint64_t *v, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		ipm_digest_number(d, v[i]);
+}
+
+static void
 add_window(struct ipm_digest *d, const struct ipm_replay *r)
 {
 	ipm_digest_number(d, r->top);
@@ -55,15 +62,41 @@ add_window(struct ipm_digest *d, const struct ipm_replay *r)
 }
 
 static void
+add_limits(struct ipm_digest *d, const struct ipm_lifetime *l)
+{
+	const uint64_t numbers[] = { l->octets, l->addtime, l->usetime,
+		l->allocations };
+
+	add_numbers(d, numbers, sizeof numbers / sizeof numbers[0]);
+}
+
+static void
+add_life(struct ipm_digest *d, const struct ipm_sa_life *l)
+{
+	add_limits(d, &l->hard);
+	add_limits(d, &l->soft);
+}
+
+static void
+add_natt(struct ipm_digest *d, const struct ipm_sa_natt *n)
+{
+	ipm_digest_addr(d, &n->oai);
+	ipm_digest_addr(d, &n->oar);
+	ipm_digest_number(d, n->delta);
+}
+
+static void
 add_sa(struct ipm_digest *d, const struct ipm_arena *a, const struct ipm_sa *sa)
 {
 	const uint64_t numbers[] = { sa->serial, sa->created, sa->first_use,
-		sa->octets, sa->packets, sa->hard_add, sa->soft_add, sa->spi,
-		sa->reqid, sa->flags, sa->window_size, sa->enc, sa->auth,
-		sa->comp, sa->sport, sa->dport, sa->proto, sa->mode };
+		sa->octets, sa->packets, sa->hard_add, sa->soft_add,
+		sa->out_seq, sa->out_iv, sa->spi, sa->reqid, sa->flags,
+		sa->window_size, sa->seq, sa->pid, sa->sadb_flags, sa->enc,
+		sa->auth, sa->comp, sa->sport, sa->dport, sa->enc_bits,
+		sa->auth_bits, sa->proto, sa->mode, sa->state, sa->sadb_enc,
+		sa->sadb_auth, sa->sah != 0, sa->life != 0, sa->natt != 0 };
 
-	for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++)
-		ipm_digest_number(d, numbers[i]);
+	add_numbers(d, numbers, sizeof numbers / sizeof numbers[0]);
 	ipm_digest_addr(d, &sa->src);
 	ipm_digest_addr(d, &sa->dst);
 	ipm_digest_number(d, sa->enc_key_len);
@@ -71,6 +104,69 @@ add_sa(struct ipm_digest *d, const struct ipm_arena *a, const struct ipm_sa *sa)
 	ipm_digest_number(d, sa->auth_key_len);
 	ipm_digest_octets(d, ipm_arena_at(a, sa->auth_key), sa->auth_key_len);
 	add_window(d, ipm_arena_at(a, sa->replay));
+	if (sa->life != 0)
+		add_life(d, ipm_arena_at(a, sa->life));
+	if (sa->natt != 0)
+		add_natt(d, ipm_arena_at(a, sa->natt));
+}
+
+/* SAs are told by their serial numbers: an offset is not the history's. */
+static void
+add_list(struct ipm_digest *d, const struct ipm_arena *a, ipm_off first)
+{
+	for (ipm_off off = first; off != 0;) {
+		const struct ipm_sa *sa = ipm_arena_at(a, off);
+
+		ipm_digest_number(d, sa->serial);
+		off = sa->sah_next;
+	}
+	ipm_digest_number(d, 0);
+}
+
+static void
+add_head(
+    struct ipm_digest *d, const struct ipm_arena *a, const struct ipm_sah *h)
+{
+	const uint64_t numbers[] = { h->reqid, h->proto, h->mode };
+
+	add_numbers(d, numbers, sizeof numbers / sizeof numbers[0]);
+	ipm_digest_addr(d, &h->src);
+	ipm_digest_addr(d, &h->dst);
+	add_list(d, a, h->alive_first);
+	add_list(d, a, h->larval_first);
+}
+
+static void
+add_sad(
+    struct ipm_digest *d, const struct ipm_sad *sad, const struct ipm_arena *a)
+{
+	ipm_digest_number(d, sad->next_serial);
+	ipm_digest_number(d, sad->count);
+	for (ipm_off off = sad->first; off != 0;) {
+		const struct ipm_sa *sa = ipm_arena_at(a, off);
+
+		add_sa(d, a, sa);
+		off = sa->next;
+	}
+	ipm_digest_number(d, sad->sah_count);
+	for (ipm_off off = sad->sah_first; off != 0;) {
+		const struct ipm_sah *h = ipm_arena_at(a, off);
+
+		add_head(d, a, h);
+		off = h->next;
+	}
+}
+
+static void
+add_stats(struct ipm_digest *d, const struct ipm_stats *s)
+{
+	add_numbers(d, s->v, IPM_N_STATS);
+	add_numbers(d, s->esp_hist, 256);
+	add_numbers(d, s->ah_hist, 16);
+	add_numbers(d, s->ipcomp_hist, 8);
+	ipm_digest_number(d, s->ah_hist_other);
+	add_numbers(d, s->pfkey_out_msgtype, 256);
+	add_numbers(d, s->pfkey_in_msgtype, 256);
 }
 
 uint64_t
@@ -78,16 +174,12 @@ ipm_state_digest(const struct ipm_state *s)
 {
 	struct ipm_digest d = IPM_DIGEST_INIT;
 
-	ipm_digest_number(&d, s->sad.next_serial);
-	ipm_digest_number(&d, s->sad.count);
-	for (ipm_off off = s->sad.first; off != 0;) {
-		const struct ipm_sa *sa = ipm_arena_at(&s->arena, off);
-
-		add_sa(&d, &s->arena, sa);
-		off = sa->next;
-	}
+	add_sad(&d, &s->sad, &s->arena);
 	ipm_spd_digest(&s->spd, &s->arena, &d);
 	ipm_pcbs_digest(&s->pcbs, &s->arena, &d);
 	ipm_reass_digest(&s->reass, &s->arena, &d);
+	for (int i = 0; i < IPM_N_SYSVARS; i++)
+		ipm_digest_number(&d, (uint32_t)s->sysctls.v[i]);
+	add_stats(&d, &s->stats);
 	return d.h;
 }
