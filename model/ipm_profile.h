@@ -99,6 +99,21 @@ enum {
 	IPM_NULLKEY_NONE
 };
 
+enum {
+	IPM_AHHIST_OTHER,
+	IPM_AHHIST_BEYOND
+};
+enum {
+	IPM_DEFLEV3_REQUIRE,
+	IPM_DEFLEV3_USE
+};
+enum {
+	IPM_ECNIN_FREEBSD,
+	IPM_ECNIN_GIF,
+	IPM_ECNIN_COPY,
+	IPM_ECNIN_ECT0
+};
+
 /* A profile in use: a row of the table, perhaps with switches changed. */
 struct ipm_profile {
 	const char *name;

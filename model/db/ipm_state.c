@@ -157,18 +157,6 @@ add_sad(
 	}
 }
 
-static void
-add_stats(struct ipm_digest *d, const struct ipm_stats *s)
-{
-	add_numbers(d, s->v, IPM_N_STATS);
-	add_numbers(d, s->esp_hist, 256);
-	add_numbers(d, s->ah_hist, 16);
-	add_numbers(d, s->ipcomp_hist, 8);
-	ipm_digest_number(d, s->ah_hist_other);
-	add_numbers(d, s->pfkey_out_msgtype, 256);
-	add_numbers(d, s->pfkey_in_msgtype, 256);
-}
-
 uint64_t
 ipm_state_digest(const struct ipm_state *s)
 {
@@ -178,8 +166,7 @@ ipm_state_digest(const struct ipm_state *s)
 	ipm_spd_digest(&s->spd, &s->arena, &d);
 	ipm_pcbs_digest(&s->pcbs, &s->arena, &d);
 	ipm_reass_digest(&s->reass, &s->arena, &d);
-	for (int i = 0; i < IPM_N_SYSVARS; i++)
+	for (size_t i = 0; i < IPM_N_SYSVARS; i++)
 		ipm_digest_number(&d, (uint32_t)s->sysctls.v[i]);
-	add_stats(&d, &s->stats);
-	return d.h;
+	return ipm_stats_digest(&s->stats, d.h);
 }
