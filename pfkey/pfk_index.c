@@ -292,3 +292,125 @@ pfk_index_sah(const struct pfk_index *x, const struct ipm_arena *a,
 	}
 	return found;
 }
+
+/* --- policies ------------------------------------------------------------------- */
+
+static const struct ipm_sp *
+sp_at(const struct ipm_arena *a, ipm_off off)
+{
+	return ipm_arena_at(a, off);
+}
+
+static void
+add_end(struct ipm_digest *d, const struct ipm_end *e)
+{
+	ipm_digest_addr(d, &e->addr);
+	ipm_digest_number(d, e->port);
+}
+
+static uint32_t
+hash_selector(enum ipm_dir dir, const struct ipm_selector *sel)
+{
+	struct ipm_digest d = IPM_DIGEST_INIT;
+
+	ipm_digest_number(&d, (uint64_t)dir);
+	add_end(&d, &sel->src);
+	add_end(&d, &sel->dst);
+	ipm_digest_number(&d, sel->src_prefix);
+	ipm_digest_number(&d, sel->dst_prefix);
+	ipm_digest_number(&d, sel->proto);
+	return (uint32_t)(d.h ^ d.h >> 32);
+}
+
+static void
+put_sp(struct pfk_index *x, const struct ipm_arena *a, ipm_off sp)
+{
+	put(&x->ids, sp_at(a, sp)->id, sp);
+	put(&x->sels,
+	    hash_selector((enum ipm_dir)sp_at(a, sp)->dir, &sp_at(a, sp)->sel),
+	    sp);
+}
+
+static bool
+in_step(const struct pfk_index *x, const struct ipm_spd *spd)
+{
+	return x->spd_built && x->spd_generation == spd->generation;
+}
+
+enum ipm_err
+pfk_index_spd_ready(struct pfk_index *x, const struct ipm_spd *spd,
+    const struct ipm_arena *a, const struct ipm_alloc *alloc)
+{
+	uint32_t more = 1;
+
+	if (!in_step(x, spd)) {
+		pfk_map_free(&x->ids, alloc);
+		pfk_map_free(&x->sels, alloc);
+		x->spd_built = false;
+		more += spd->count[IPM_DIR_IN] + spd->count[IPM_DIR_OUT];
+	}
+	if (pfk_map_reserve(&x->ids, alloc, more) != IPM_OK ||
+	    pfk_map_reserve(&x->sels, alloc, more) != IPM_OK)
+		return IPM_ERR_NOMEM;
+	if (x->spd_built)
+		return IPM_OK;
+	for (unsigned dir = IPM_DIR_IN; dir < IPM_N_DIRS; dir++)
+		for (ipm_off off = spd->first[dir]; off != 0;
+		     off = sp_at(a, off)->next)
+			put_sp(x, a, off);
+	x->spd_built = true;
+	x->spd_generation = spd->generation;
+	return IPM_OK;
+}
+
+void
+pfk_index_add_sp(struct pfk_index *x, const struct ipm_spd *spd,
+    const struct ipm_arena *a, ipm_off sp)
+{
+	put_sp(x, a, sp);
+	x->spd_generation = spd->generation;
+}
+
+void
+pfk_index_remove_sp(
+    struct pfk_index *x, struct ipm_spd *spd, struct ipm_arena *a, ipm_off sp)
+{
+	const struct ipm_sp *p = sp_at(a, sp);
+	bool was = in_step(x, spd);
+
+	if (was) {
+		(void)pfk_map_del(&x->ids, p->id, sp);
+		(void)pfk_map_del(
+		    &x->sels, hash_selector((enum ipm_dir)p->dir, &p->sel), sp);
+	}
+	ipm_spd_del(spd, a, sp);
+	if (was)
+		x->spd_generation = spd->generation;
+}
+
+ipm_off
+pfk_index_sp_id(
+    const struct pfk_index *x, const struct ipm_arena *a, uint32_t id)
+{
+	uint32_t at = 0;
+	ipm_off off;
+
+	while ((off = pfk_map_next(&x->ids, id, &at)) != 0)
+		if (sp_at(a, off)->id == id)
+			break;
+	return off;
+}
+
+ipm_off
+pfk_index_sp_exact(const struct pfk_index *x, const struct ipm_arena *a,
+    enum ipm_dir dir, const struct ipm_selector *sel)
+{
+	uint32_t hash = hash_selector(dir, sel), at = 0;
+	ipm_off off;
+
+	while ((off = pfk_map_next(&x->sels, hash, &at)) != 0)
+		if (sp_at(a, off)->dir == dir &&
+		    ipm_selector_equal(&sp_at(a, off)->sel, sel))
+			break;
+	return off;
+}

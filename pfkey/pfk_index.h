@@ -85,4 +85,25 @@ ipm_off pfk_index_spi(const struct pfk_index *x, uint32_t spi);
 ipm_off pfk_index_sah(const struct pfk_index *x, const struct ipm_arena *a,
     const struct ipm_saidx *wanted, enum ipm_saidx_cmp how);
 
+/* --- policies ------------------------------------------------------------------- */
+
+/* Brings ids and sels in step with the SPD, unless they are, and makes room for
+ * one more entry in each.  IPM_OK or IPM_ERR_NOMEM. */
+enum ipm_err pfk_index_spd_ready(struct pfk_index *x, const struct ipm_spd *spd,
+    const struct ipm_arena *a, const struct ipm_alloc *alloc);
+
+/* A policy was inserted into the SPD, into which pfk_index_spd_ready looked
+ * just before. */
+void pfk_index_add_sp(struct pfk_index *x, const struct ipm_spd *spd,
+    const struct ipm_arena *a, ipm_off sp);
+/* Removes a policy (ipm_spd_del) and keeps the index in step, if it was. */
+void pfk_index_remove_sp(
+    struct pfk_index *x, struct ipm_spd *spd, struct ipm_arena *a, ipm_off sp);
+
+/* The policy of this id, or of exactly this selector, or 0; in step. */
+ipm_off pfk_index_sp_id(
+    const struct pfk_index *x, const struct ipm_arena *a, uint32_t id);
+ipm_off pfk_index_sp_exact(const struct pfk_index *x, const struct ipm_arena *a,
+    enum ipm_dir dir, const struct ipm_selector *sel);
+
 #endif

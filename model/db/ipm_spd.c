@@ -197,6 +197,12 @@ new_id(struct ipm_spd *spd, const struct ipm_arena *a, uint32_t tries)
 	return 0;
 }
 
+static bool
+is_mortal(const struct ipm_sp *sp)
+{
+	return sp->lifetime != 0 || sp->validtime != 0;
+}
+
 /* Behind the last policy whose priority is not larger. */
 static void
 link_sp(struct ipm_spd *spd, struct ipm_arena *a, ipm_off off)
@@ -218,6 +224,7 @@ link_sp(struct ipm_spd *spd, struct ipm_arena *a, ipm_off off)
 	else
 		at(a, sp->next)->prev = off;
 	spd->count[dir]++;
+	spd->mortal += is_mortal(sp);
 	spd->generation++;
 }
 
@@ -258,6 +265,7 @@ ipm_spd_del(struct ipm_spd *spd, struct ipm_arena *a, ipm_off off)
 	else
 		at(a, sp->next)->prev = sp->prev;
 	spd->count[sp->dir]--;
+	spd->mortal -= is_mortal(sp);
 	spd->generation++;
 	sp->next = sp->prev = 0;
 	sp->dead = 1;
@@ -301,12 +309,15 @@ ipm_spd_lookup(const struct ipm_spd *spd, struct ipm_arena *a, enum ipm_dir dir,
 }
 
 uint32_t
-ipm_spd_new_reqid(struct ipm_spd *spd)
+ipm_spd_new_reqid(struct ipm_spd *spd, uint32_t manual_max)
 {
-	/* Taken after it moves: the first is 0x4001, and 0x4000 comes only
-	 * when 2^32 have gone. */
+	/* The counter starts one above the manual ones and moves before it is
+	 * read: the first is 0x4001, and 0x4000 comes only when 2^32 have
+	 * gone. */
 	if (spd->last_reqid == UINT32_MAX)
-		spd->last_reqid = IPM_REQID_MANUAL_MAX;
+		spd->last_reqid = manual_max;
+	else if (spd->last_reqid <= manual_max)
+		spd->last_reqid = manual_max + 1;
 	return ++spd->last_reqid;
 }
 

@@ -104,6 +104,7 @@ struct ipm_sp {
 struct ipm_spd {
 	ipm_off first[IPM_N_DIRS], last[IPM_N_DIRS];
 	uint32_t count[IPM_N_DIRS];
+	uint32_t mortal; /* policies with a lifetime or a validtime */
 	uint32_t last_id;
 	uint8_t ids_reused;  /* last_id has come round: look before use */
 	uint32_t last_reqid; /* automatic ones; starts at 0x4000 */
@@ -164,8 +165,9 @@ ipm_off ipm_spd_exact(const struct ipm_spd *spd, const struct ipm_arena *a,
 ipm_off ipm_spd_lookup(const struct ipm_spd *spd, struct ipm_arena *a,
     enum ipm_dir dir, const struct ipm_selector *packet, uint64_t now);
 
-/* The next automatic reqid (facts pfkey 5.4): first 0x4001. */
-uint32_t ipm_spd_new_reqid(struct ipm_spd *spd);
+/* The next automatic reqid, past the most that a policy may name itself
+ * (IPM_REQID_MANUAL_MAX: facts pfkey 5.4, first 0x4001). */
+uint32_t ipm_spd_new_reqid(struct ipm_spd *spd, uint32_t manual_max);
 
 void ipm_sp_digest(
     const struct ipm_arena *a, ipm_off off, struct ipm_digest *d);

@@ -587,12 +587,48 @@ Test(spd, automatic_reqids)
 	struct ipm_spd spd;
 
 	ipm_spd_init(&spd);
-	cr_expect_eq(ipm_spd_new_reqid(&spd), 0x4001);
-	cr_expect_eq(ipm_spd_new_reqid(&spd), 0x4002);
+	cr_expect_eq(ipm_spd_new_reqid(&spd, 0x3fff), 0x4001);
+	cr_expect_eq(ipm_spd_new_reqid(&spd, 0x3fff), 0x4002);
 	spd.last_reqid = 0xfffffffe;
-	cr_expect_eq(ipm_spd_new_reqid(&spd), 0xffffffff);
-	cr_expect_eq(ipm_spd_new_reqid(&spd), 0x4000);
-	cr_expect_eq(ipm_spd_new_reqid(&spd), 0x4001);
+	cr_expect_eq(ipm_spd_new_reqid(&spd, 0x3fff), 0xffffffff);
+	cr_expect_eq(ipm_spd_new_reqid(&spd, 0x3fff), 0x4000);
+	cr_expect_eq(ipm_spd_new_reqid(&spd, 0x3fff), 0x4001);
+}
+
+/* Where a policy may name more of them itself, automatic ones begin above. */
+Test(spd, automatic_reqids_above_a_larger_manual_range)
+{
+	struct ipm_spd spd;
+
+	ipm_spd_init(&spd);
+	cr_expect_eq(ipm_spd_new_reqid(&spd, 0x7fff), 0x8001);
+	cr_expect_eq(ipm_spd_new_reqid(&spd, 0x7fff), 0x8002);
+	cr_expect_eq(ipm_spd_new_reqid(&spd, 0x3fff), 0x8003);
+	spd.last_reqid = 0xffffffff;
+	cr_expect_eq(ipm_spd_new_reqid(&spd, 0x7fff), 0x8000);
+}
+
+/* Policies with a limit are counted: the timer asks. */
+Test(spd, counts_the_mortal_ones)
+{
+	struct box b;
+	struct ipm_sp_config c = config();
+	ipm_off life, valid;
+
+	box_init(&b);
+	(void)add(&b, &c);
+	cr_expect_eq(b.s.spd.mortal, 0);
+	c.lifetime = 5;
+	life = add(&b, &c);
+	c.lifetime = 0;
+	c.validtime = 5;
+	valid = add(&b, &c);
+	cr_expect_eq(b.s.spd.mortal, 2);
+	ipm_spd_del(&b.s.spd, &b.s.arena, life);
+	cr_expect_eq(b.s.spd.mortal, 1);
+	ipm_spd_del(&b.s.spd, &b.s.arena, valid);
+	cr_expect_eq(b.s.spd.mortal, 0);
+	box_free(&b);
 }
 
 Test(spd, refuses_what_is_no_policy)
