@@ -63,6 +63,16 @@ static const uint8_t ecn_exit[][4][4] = {
 		[ECT_1] = { ECT_1, ECT_1, ECT_1, DROP },
 		[CE] = { CE, CE, CE, CE },
 	},
+	/*
+	 * gif(4), where the ECN field is still RFC 2481's two bits: the outer
+	 * 0x01, congestion experienced, is taken over [MAN-ecn-04].
+	 */
+	[IPM_ECN_GIF] = {
+		[NOT_ECT] = { NOT_ECT, NOT_ECT, ECT_1, ECT_1 },
+		[ECT_0] = { ECT_0, ECT_0, CE, CE },
+		[ECT_1] = { ECT_1, ECT_1, ECT_1, ECT_1 },
+		[CE] = { CE, CE, CE, CE },
+	},
 };
 
 enum ipm_reason
@@ -91,6 +101,12 @@ ipm_ecn_encap(enum ipm_ecn_encap how, uint8_t inner_tos)
 		break;
 	case IPM_ECN_ENCAP_CLEAR:
 		return inner_tos & DSCP_MASK;
+	case IPM_ECN_ENCAP_ZERO:
+		/* [MAN-ecn-05] */
+		return 0;
+	case IPM_ECN_ENCAP_BUT_BIT0:
+		/* [MAN-ecn-03] */
+		return inner_tos & (uint8_t)~1U;
 	case IPM_ECN_ENCAP_CE_TO_ECT0:
 		/* [ECN-RFC3168-07] [ECN-RFC3168-16] */
 		if ((inner_tos & ECN_MASK) == CE)
@@ -151,8 +167,9 @@ ipm_tunnel_exit(const struct ipm_profile *pf,
 	if (r != IPM_R_OK)
 		return r;
 
-	r = ipm_ecn_decap(
-	    rules->no_ecn ? IPM_ECN_NONE : ipm_sw(pf, IPM_SW_ECN_DECAP),
+	r = ipm_ecn_decap(rules->no_ecn ? IPM_ECN_NONE
+		: rules->ecn_gif        ? IPM_ECN_GIF
+					: ipm_sw(pf, IPM_SW_ECN_DECAP),
 	    ipm_sw(pf, IPM_SW_STRICT) != IPM_OFF, outer->tos, in.tos, &tos);
 	ipm_trace_add(trace, IPM_STEP_ECN, r, outer->tos, in.tos);
 	if (r != IPM_R_OK)

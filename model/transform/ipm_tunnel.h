@@ -23,9 +23,11 @@ enum ipm_reason ipm_ecn_decap(uint32_t decap, bool strict, uint8_t outer_tos,
 
 /* ECN at the entrance: how the outer TOS comes of the inner one. */
 enum ipm_ecn_encap {
-	IPM_ECN_ENCAP_COPY,      /* RFC 6040, RFC 4301: all bits */
-	IPM_ECN_ENCAP_CLEAR,     /* Not-ECT outside (ecn 0; Linux noecn) */
-	IPM_ECN_ENCAP_CE_TO_ECT0 /* inner CE becomes ECT(0) (ecn 1; RFC 3168) */
+	IPM_ECN_ENCAP_COPY,       /* RFC 6040, RFC 4301: all bits */
+	IPM_ECN_ENCAP_CLEAR,      /* Not-ECT outside (ecn 0; Linux noecn) */
+	IPM_ECN_ENCAP_CE_TO_ECT0, /* inner CE becomes ECT(0) (ecn 1; RFC 3168) */
+	IPM_ECN_ENCAP_ZERO,       /* all of it 0 (gif(4), not friendly) */
+	IPM_ECN_ENCAP_BUT_BIT0    /* all bits but 0x01 (gif(4), friendly) */
 };
 uint8_t ipm_ecn_encap(enum ipm_ecn_encap how, uint8_t inner_tos);
 
@@ -37,10 +39,13 @@ enum ipm_df {
 };
 bool ipm_df_outer(enum ipm_df dfbit, uint8_t inner_version, bool inner_df);
 
-/* Linux SA flags that change a tunnel's exit. */
+/* What changes a tunnel's exit: SA flags of Linux, the ecn sysctl. */
 struct ipm_decap_rules {
 	bool no_ecn;    /* leave the inner ECN field alone */
 	bool copy_dscp; /* inner DSCP becomes the outer one */
+	/* The page's exit (ipm_knobs.h): as ecn-decap=gif, whatever the switch
+	 * says. */
+	bool ecn_gif;
 };
 
 /*

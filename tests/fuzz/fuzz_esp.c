@@ -81,7 +81,8 @@ leave_tunnel(const struct ipm_profile *pf, uint8_t tos, uint8_t nh,
 {
 	static uint8_t copy[MOST + 64];
 	struct ipm_ip outer = { .version = 4, .tos = tos };
-	struct ipm_decap_rules rules = { (nh & 1) != 0, (tos & 64) != 0 };
+	struct ipm_decap_rules rules = { (nh & 1) != 0, (tos & 64) != 0,
+		(tos & 128) != 0 };
 	struct ipm_span inner;
 	size_t tfc;
 	enum ipm_reason r;
