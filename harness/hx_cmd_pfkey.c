@@ -1,5 +1,7 @@
 /* `ipsecsim pfkey decode|encode`: the command line around hx_pfkey. */
+#include "hx_options.h"
 #include "hx_pfkey.h"
+#include "hx_setkey_dump.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -19,6 +21,9 @@ static const char usage[] =
     "  --dialect NAME   freebsd (default), netbsd, openbsd, linux\n"
     "  --order le|be    byte order of host integers (default le)\n"
     "  --json           decode: JSON Lines\n"
+    "  --setkey         decode: SAs and policies as setkey -D, -DP print them\n"
+    "  --now SECONDS    with --setkey: the time of printing, since 1970\n"
+    "  --profile NAME   with --setkey: whose tool\n"
     "  --show-keys      decode: print keys; without them nothing can be\n"
     "                   encoded again\n"
     "\n"
@@ -27,7 +32,9 @@ static const char usage[] =
 
 struct pfkey {
 	struct pfk_codec codec;
-	bool json, show_keys;
+	bool json, show_keys, setkey;
+	struct ipm_profile profile;
+	uint64_t now;
 	uint64_t messages, faults;
 };
 
@@ -96,46 +103,36 @@ from_hex_text(struct hx_octets *o)
 	return true;
 }
 
-static void
-print_value(const char *name, const json_t *v)
-{
-	char *text = json_dumps(v, JSON_COMPACT | JSON_ENCODE_ANY);
+/* Types of messages that describe an SA or a policy to its asker. */
+enum {
+	MSG_GET = 5,
+	MSG_DUMP = 10,
+	MSG_SPDGET = 16,
+	MSG_SPDDUMP = 18
+};
 
-	if (json_is_string(v))
-		(void)printf(" %s=%s", name, json_string_value(v));
+/* In setkey(8)'s form; false: it is no such message. */
+static bool
+print_as_setkey(const struct pfkey *k, struct ipm_span octets)
+{
+	const uint8_t type = octets.len < PFK_HDR_LEN ? 0 : octets.p[1];
+	const struct hx_setkey_dump d = { .out = stdout,
+		.profile = &k->profile,
+		.now = k->now,
+		.scope = true,
+		.all = true,
+		.show_keys = k->show_keys };
+
+	/* An error, or a request: nothing but a header. */
+	if (!k->setkey || octets.len == PFK_HDR_LEN)
+		return false;
+	if (type == MSG_GET || type == MSG_DUMP)
+		hx_setkey_dump_sa(&d, octets);
+	else if (type == MSG_SPDGET || type == MSG_SPDDUMP)
+		hx_setkey_dump_sp(&d, octets);
 	else
-		(void)printf(" %s=%s", name, text == NULL ? "?" : text);
-	free(text);
-}
-
-static void
-print_text(json_t *msg)
-{
-	const char *key;
-	json_t *v, *e;
-	size_t i;
-
-	json_object_foreach(msg, key, v)
-	{
-		if (strcmp(key, "type") == 0)
-			(void)printf(json_is_string(v) ? "%s" : "type %s",
-			    json_is_string(v) ? json_string_value(v) : "?");
-		else if (strcmp(key, "exts") != 0)
-			print_value(key, v);
-	}
-	(void)putchar('\n');
-	json_array_foreach(json_object_get(msg, "exts"), i, e)
-	{
-		(void)fputs("   ", stdout);
-		json_object_foreach(e, key, v)
-		{
-			if (strcmp(key, "ext") == 0 && json_is_string(v))
-				(void)printf(" %s", json_string_value(v));
-			else
-				print_value(key, v);
-		}
-		(void)putchar('\n');
-	}
+		return false;
+	return true;
 }
 
 static void
@@ -157,8 +154,8 @@ decode_one(
 	if (k->json) {
 		(void)json_dumpf(j, stdout, JSON_COMPACT);
 		(void)putchar('\n');
-	} else {
-		print_text(j);
+	} else if (!print_as_setkey(k, octets)) {
+		hx_pfkey_print(stdout, j);
 	}
 	json_decref(j);
 }
@@ -267,6 +264,8 @@ hx_cmd_pfkey(int argc, char **argv)
 	bool encoding;
 	int first = argc, status = 0;
 
+	ipm_profile_init(&k.profile, IPM_PF_MANUAL);
+
 	if (argc >= 2 && strcmp(argv[1], "--help") == 0) {
 		(void)fputs(usage, stdout);
 		return 0;
@@ -280,6 +279,17 @@ hx_cmd_pfkey(int argc, char **argv)
 			k.json = true;
 		} else if (strcmp(argv[i], "--show-keys") == 0 && !encoding) {
 			k.show_keys = true;
+		} else if (strcmp(argv[i], "--setkey") == 0 && !encoding) {
+			k.setkey = true;
+		} else if (strcmp(argv[i], "--now") == 0 && !encoding) {
+			if (++i == argc || !hx_option_number(argv[i], &k.now))
+				return bad(
+				    "a number of seconds after", "--now");
+		} else if (strcmp(argv[i], "--profile") == 0 && !encoding) {
+			if (++i == argc ||
+			    ipm_profile_find(argv[i]) == IPM_N_PROFILES)
+				return bad("a profile after", "--profile");
+			ipm_profile_init(&k.profile, ipm_profile_find(argv[i]));
 		} else if (strcmp(argv[i], "--dialect") == 0) {
 			if (++i == argc)
 				return bad("no name after", "--dialect");
@@ -300,6 +310,11 @@ hx_cmd_pfkey(int argc, char **argv)
 	}
 	if (first == argc)
 		return bad("no", "file given");
+	if (k.setkey &&
+	    (k.json || k.codec.dialect != pfk_dialect_find("freebsd") ||
+		k.codec.order != PFK_LE))
+		return bad(
+		    "--setkey prints text of freebsd's messages, le", "alone");
 	if (k.json)
 		(void)printf("{\"schema\":\"ipsecsim-pfkey\",\"version\":1,"
 			     "\"dialect\":\"%s\",\"order\":\"%s\"}\n",

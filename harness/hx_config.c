@@ -7,12 +7,38 @@
 #include "hx_setkey.h"
 #include "hx_sidecar.h"
 
+/* The policies of a script as messages.  False with *err set. */
+static bool
+compile_policies(const struct hx_setkey *script, const char *file,
+    struct hx_setkey_msgs *m, struct hx_err *err)
+{
+	for (size_t i = 0; i < script->n; i++) {
+		const struct hx_setkey_stmt *st = &script->stmt[i];
+		enum ipm_err e;
+
+		if (st->kind != HX_SETKEY_SPDADD &&
+		    st->kind != HX_SETKEY_SPDDELETE &&
+		    st->kind != HX_SETKEY_SPDFLUSH)
+			continue;
+		e = hx_setkey_compile(st, HX_CONFIG_PID, m);
+		if (e == IPM_OK)
+			continue;
+		hx_err_set(err, file, st->line, st->col, "%s",
+		    e == IPM_ERR_NOMEM ? "out of memory"
+				       : "longer than a PF_KEY message can be");
+		hx_setkey_msgs_free(m);
+		return false;
+	}
+	return true;
+}
+
 static bool
 parse_setkey(const char *buf, size_t len, const char *file,
     struct hx_config *cfg, struct hx_err *err)
 {
 	struct hx_setkey script;
 	struct hx_setkey_result r;
+	struct hx_setkey_msgs policies = { 0 };
 	bool ok;
 
 	if (!hx_setkey_parse(buf, len, file, &script, err))
@@ -22,12 +48,16 @@ parse_setkey(const char *buf, size_t len, const char *file,
 		    "the file holds no statement");
 		ok = false;
 	} else {
-		ok = hx_setkey_run(&script, file, &r, err);
+		ok = compile_policies(&script, file, &policies, err) &&
+		    hx_setkey_run(&script, file, &r, err);
 	}
+	if (!ok)
+		hx_setkey_msgs_free(&policies);
 	if (ok) {
 		hx_config_take(cfg, HX_CONFIG_SETKEY, &r.sas);
 		cfg->n_policies = r.n_policies;
 		cfg->n_policy_deletes = r.n_policy_deletes;
+		cfg->policies = policies;
 	}
 	hx_setkey_free(&script);
 	return ok;
@@ -153,5 +183,6 @@ hx_config_free(struct hx_config *cfg)
 	struct hx_salist list = { .sas = cfg->sas, .n = cfg->n };
 
 	hx_salist_free(&list);
+	hx_setkey_msgs_free(&cfg->policies);
 	memset(cfg, 0, sizeof(*cfg));
 }

@@ -9,6 +9,7 @@
 
 #include "hx_err.h"
 #include "hx_salist.h"
+#include "hx_setkey_msg.h"
 
 #define HX_CONFIG_MAX ((size_t)64 << 20) /* octets of a configuration */
 
@@ -23,7 +24,16 @@ struct hx_config {
 	size_t n;
 	size_t n_policies;       /* spdadd read and in force, not acted on */
 	size_t n_policy_deletes; /* spddelete read, not acted on */
+
+	/*
+	 * spdadd, spddelete and spdflush as PF_KEY messages (hx_setkey_codec,
+	 * pid HX_CONFIG_PID), in the order of the file: what the engine takes.
+	 * hx_setkey_of_sa and hx_setkey_compile make those of the SAs.
+	 */
+	struct hx_setkey_msgs policies;
 };
+
+#define HX_CONFIG_PID 1U
 
 /*
  * Reads the configuration at path; "-" is standard input.

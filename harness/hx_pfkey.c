@@ -605,3 +605,47 @@ done:
 	}
 	return ok;
 }
+
+/* --- as text ---------------------------------------------------------------- */
+
+static void
+print_value(FILE *out, const char *name, const json_t *v)
+{
+	char *text = json_dumps(v, JSON_COMPACT | JSON_ENCODE_ANY);
+
+	if (json_is_string(v))
+		(void)fprintf(out, " %s=%s", name, json_string_value(v));
+	else
+		(void)fprintf(out, " %s=%s", name, text == NULL ? "?" : text);
+	free(text);
+}
+
+void
+hx_pfkey_print(FILE *out, json_t *msg)
+{
+	const char *key;
+	json_t *v, *e;
+	size_t i;
+
+	json_object_foreach(msg, key, v)
+	{
+		if (strcmp(key, "type") == 0)
+			(void)fprintf(out, json_is_string(v) ? "%s" : "type %s",
+			    json_is_string(v) ? json_string_value(v) : "?");
+		else if (strcmp(key, "exts") != 0)
+			print_value(out, key, v);
+	}
+	(void)fputc('\n', out);
+	json_array_foreach(json_object_get(msg, "exts"), i, e)
+	{
+		(void)fputs("   ", out);
+		json_object_foreach(e, key, v)
+		{
+			if (strcmp(key, "ext") == 0 && json_is_string(v))
+				(void)fprintf(out, " %s", json_string_value(v));
+			else
+				print_value(out, key, v);
+		}
+		(void)fputc('\n', out);
+	}
+}

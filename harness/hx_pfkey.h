@@ -4,6 +4,7 @@
 /* `ipsecsim pfkey decode|encode`: PF_KEY messages as octets, text and JSON. */
 
 #include <jansson.h>
+#include <stdio.h>
 
 #include "hx_hex.h"
 #include "pfk_wire.h"
@@ -22,6 +23,10 @@ json_t *hx_pfkey_to_json(const struct pfk_codec *c, struct ipm_span octets,
  */
 bool hx_pfkey_from_json(const struct pfk_codec *c, const json_t *j,
     struct hx_octets *out, char *why, size_t len);
+
+/* What hx_pfkey_to_json made, as lines for a person: the header, then an
+ * extension each. */
+void hx_pfkey_print(FILE *out, json_t *msg);
 
 int hx_cmd_pfkey(int argc, char **argv);
 

@@ -15,6 +15,7 @@
 
 #include "hx_config.h"
 #include "hx_engine.h"
+#include "hx_options.h"
 #include "hx_pcap.h"
 #include "hx_pcap_out.h"
 #include "hx_show.h"
@@ -501,20 +502,6 @@ bad_usage(const char *command, const char *what, const char *word)
 }
 
 static bool
-set_switch(struct ipm_profile *p, const char *text)
-{
-	const char *eq = strchr(text, '=');
-	char name[64];
-	size_t n = eq == NULL ? 0 : (size_t)(eq - text);
-
-	if (n == 0 || n >= sizeof name)
-		return false;
-	memcpy(name, text, n);
-	name[n] = '\0';
-	return ipm_profile_set(p, name, eq + 1);
-}
-
-static bool
 read_frame_number(const char *s, uint64_t *n)
 {
 	char *end;
@@ -593,7 +580,7 @@ read_options(int argc, char **argv, bool explain, struct options *o)
 		    !read_frame_number(v, &o->only)) {
 			return 1 + bad_usage(cmd, "not a frame number:", v);
 		} else if (strcmp(a, "--switch") == 0 &&
-		    !set_switch(&o->profile, v)) {
+		    !hx_option_switch(&o->profile, v)) {
 			return 1 +
 			    bad_usage(cmd,
 				"no such switch or value "

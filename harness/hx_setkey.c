@@ -363,24 +363,27 @@ hx_sk_key(struct hx_setkey_ctx *c, const struct hx_tok *t, char letter)
 {
 	struct ipm_span key = { NULL, 0 };
 
+	/* An algorithm without a key has an empty one. */
+	if (letter == 'E')
+		c->cur.has_enc_key = true;
+	else
+		c->cur.has_auth_key = true;
+	/* Before the digits are gone. */
+	if (c->tool != NULL && !hx_sk_tool_key(c, t, letter))
+		return false;
 	if (t->p != NULL)
 		key = t->p[0] == '"'
 		    ? ipm_span((const uint8_t *)t->p + 1, t->len - 2)
 		    : hex_in_place(t);
 	if (letter == 'E') {
 		c->cur.sa.enc_key = key;
-		/* An algorithm without a key has an empty one. */
-		c->cur.has_enc_key = true;
+		if (t->p != NULL)
+			c->enc_at = *t;
 	} else {
 		c->cur.sa.auth_key = key;
-		c->cur.has_auth_key = true;
+		if (t->p != NULL)
+			c->auth_at = *t;
 	}
-	if (c->tool != NULL)
-		return hx_sk_tool_key(c, t, letter);
-	if (t->p != NULL && letter == 'E')
-		c->enc_at = *t;
-	else if (t->p != NULL)
-		c->auth_at = *t;
 	return true;
 }
 

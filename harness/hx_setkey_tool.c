@@ -41,14 +41,15 @@ hx_sk_note(struct hx_setkey_ctx *c, const char *line)
  * is a key, or could be one, is shown with --show-keys alone.
  */
 static void
-bracket(const struct hx_setkey_ctx *c, char *out, size_t cap)
+bracket(const struct hx_setkey_ctx *c, bool is_number, char *out, size_t cap)
 {
 	const struct hx_tok *t = &c->last;
 	const char *p = t->p;
 	size_t len = t->len, at = 0;
 	const bool quoted = len >= 2 && p[0] == '"';
 
-	if (!c->tool->show_keys && (quoted || hx_sk_may_be_key(t))) {
+	if (!c->tool->show_keys && !is_number &&
+	    (quoted || hx_sk_may_be_key(t))) {
 		(void)snprintf(out, cap, "<hidden>");
 		return;
 	}
@@ -69,15 +70,21 @@ bracket(const struct hx_setkey_ctx *c, char *out, size_t cap)
 	out[at] = '\0';
 }
 
-void
-hx_sk_say(struct hx_setkey_ctx *c, const char *text)
+static void
+say(struct hx_setkey_ctx *c, const char *text, bool is_number)
 {
 	char line[200], token[100];
 
-	bracket(c, token, sizeof(token));
+	bracket(c, is_number, token, sizeof(token));
 	(void)snprintf(
 	    line, sizeof(line), "line %u: %s at [%s]", c->line, text, token);
 	hx_sk_note(c, line);
+}
+
+void
+hx_sk_say(struct hx_setkey_ctx *c, const char *text)
+{
+	say(c, text, false);
 }
 
 bool
@@ -273,8 +280,10 @@ hx_sk_tool_spi(struct hx_setkey_ctx *c, const struct hx_tok *t)
 	const bool hex = t->len > 2 && (t->p[1] | 0x20) == 'x';
 
 	/* Decimal digits are cut to 32 bits without a word. */
-	if (hex && v > UINT32_MAX)
-		return hx_sk_refuse(c, "SPI too big.");
+	if (hex && v > UINT32_MAX) {
+		say(c, "SPI too big.", true);
+		return false;
+	}
 	c->cur.sa.spi = (uint32_t)v;
 	return true;
 }
@@ -288,7 +297,7 @@ hx_sk_tool_window(struct hx_setkey_ctx *c, const struct hx_tok *t)
 	c->cur.replay = (uint32_t)hx_sk_number(t);
 	c->cur.sa.window = c->cur.replay << 3;
 	if (c->cur.replay > (UINT32_MAX - 32) / 8)
-		hx_sk_say(c, "replay window is too large");
+		say(c, "replay window is too large", true);
 	return true;
 }
 
@@ -454,7 +463,16 @@ old_mismatch(struct hx_setkey_ctx *c, enum hx_sk_keying k)
 	return (k == HX_SK_DERIV && old) || (k == HX_SK_IV32 && !old);
 }
 
-/* The key has been read, or there was none (t->p NULL). */
+/* Octets that a key's token stands for. */
+static size_t
+key_octets(const struct hx_tok *t)
+{
+	if (t->p == NULL)
+		return 0;
+	return t->p[0] == '"' ? t->len - 2 : (t->len - 2 + 1) / 2;
+}
+
+/* A key comes, not yet decoded, or there is none (t->p NULL). */
 bool
 hx_sk_tool_key(struct hx_setkey_ctx *c, const struct hx_tok *t, char letter)
 {
@@ -463,8 +481,7 @@ hx_sk_tool_key(struct hx_setkey_ctx *c, const struct hx_tok *t, char letter)
 	    keying(c, is_enc ? c->enc_word : c->auth_word);
 	const bool may = k != HX_SK_NOKEY && k != HX_SK_OLD;
 	const bool must = may && k != HX_SK_MAYBE;
-	const size_t len =
-	    is_enc ? c->cur.sa.enc_key.len : c->cur.sa.auth_key.len;
+	const size_t len = key_octets(t);
 
 	if ((t->p != NULL && !may) || (t->p == NULL && must))
 		return hx_sk_refuse(c, "syntax error");
