@@ -119,7 +119,7 @@ print_as_setkey(const struct pfkey *k, struct ipm_span octets)
 	const struct hx_setkey_dump d = { .out = stdout,
 		.profile = &k->profile,
 		.now = k->now,
-		.scope = true,
+		.scope = ipm_sw(&k->profile, IPM_SW_POLICY_SCOPE) == IPM_ON,
 		.all = true,
 		.show_keys = k->show_keys };
 
