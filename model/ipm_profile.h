@@ -123,6 +123,22 @@ enum {
 	IPM_ECNIN_ECT0
 };
 
+enum {
+	IPM_PFKALGS_ALL,
+	IPM_PFKALGS_2017,
+	IPM_PFKALGS_13
+};
+enum {
+	IPM_GMAC_SALTED,
+	IPM_GMAC_BARE,
+	IPM_GMAC_REFUSE
+};
+enum {
+	IPM_COMBLIFE_MEANT,
+	IPM_COMBLIFE_FREEBSD,
+	IPM_COMBLIFE_LINUX
+};
+
 /* A profile in use: a row of the table, perhaps with switches changed. */
 struct ipm_profile {
 	const char *name;

@@ -265,31 +265,46 @@ pfk_index_ready(struct pfk_index *x, const struct ipm_sad *sad,
 }
 
 ipm_off
-pfk_index_spi(const struct pfk_index *x, uint32_t spi)
+pfk_index_spi(const struct pfk_index *x, const struct ipm_arena *a,
+    uint32_t spi, const struct ipm_saidx *within)
 {
 	ipm_off found = 0, off;
 	uint32_t at = 0;
 
 	/* The hash is the SPI itself. */
 	while ((off = pfk_map_next(&x->spi, spi, &at)) != 0)
-		found = off;
+		if (within == NULL ||
+		    (sa_at(a, off)->proto == within->proto &&
+			ipm_addr_equal(&sa_at(a, off)->dst, &within->dst)))
+			found = off;
 	return found;
+}
+
+ipm_off
+pfk_index_sah_next(const struct pfk_index *x, const struct ipm_arena *a,
+    const struct ipm_saidx *wanted, enum ipm_saidx_cmp how, uint32_t *at)
+{
+	uint32_t hash = hash_ends(wanted->proto, &wanted->src, &wanted->dst);
+	ipm_off off;
+
+	while ((off = pfk_map_next(&x->heads, hash, at)) != 0) {
+		struct ipm_saidx idx = ipm_sah_idx(sah_at(a, off));
+
+		if (ipm_saidx_match(&idx, wanted, how))
+			break;
+	}
+	return off;
 }
 
 ipm_off
 pfk_index_sah(const struct pfk_index *x, const struct ipm_arena *a,
     const struct ipm_saidx *wanted, enum ipm_saidx_cmp how)
 {
-	uint32_t hash = hash_ends(wanted->proto, &wanted->src, &wanted->dst);
 	ipm_off found = 0, off;
 	uint32_t at = 0;
 
-	while ((off = pfk_map_next(&x->heads, hash, &at)) != 0) {
-		struct ipm_saidx idx = ipm_sah_idx(sah_at(a, off));
-
-		if (ipm_saidx_match(&idx, wanted, how))
-			found = off;
-	}
+	while ((off = pfk_index_sah_next(x, a, wanted, how, &at)) != 0)
+		found = off;
 	return found;
 }
 

@@ -78,8 +78,14 @@ void pfk_index_add_sah(
 void pfk_index_del_sah(
     struct pfk_index *x, const struct ipm_arena *a, ipm_off sah);
 
-/* The SA of this SPI that was added last, or 0. */
-ipm_off pfk_index_spi(const struct pfk_index *x, uint32_t spi);
+/* The SA of this SPI that was added last, or 0.  within: only those of its
+ * protocol and destination; NULL: of any. */
+ipm_off pfk_index_spi(const struct pfk_index *x, const struct ipm_arena *a,
+    uint32_t spi, const struct ipm_saidx *within);
+
+/* The heads that match one after another, the oldest first (pfk_map_next). */
+ipm_off pfk_index_sah_next(const struct pfk_index *x, const struct ipm_arena *a,
+    const struct ipm_saidx *wanted, enum ipm_saidx_cmp how, uint32_t *at);
 
 /* The newest head that the wanted index matches, or 0. */
 ipm_off pfk_index_sah(const struct pfk_index *x, const struct ipm_arena *a,

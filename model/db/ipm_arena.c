@@ -89,6 +89,16 @@ ipm_arena_take(struct ipm_arena *a, const struct ipm_alloc *alloc, size_t len)
 	return off;
 }
 
+bool
+ipm_arena_reserve(
+    struct ipm_arena *a, const struct ipm_alloc *alloc, size_t len)
+{
+	if (len <= a->cap - a->used && a->used <= a->cap)
+		return true;
+	return len <= a->limit && len <= SIZE_MAX - a->used &&
+	    grow(a, alloc, a->used + len);
+}
+
 void
 ipm_arena_give(struct ipm_arena *a, ipm_off off, size_t len)
 {

@@ -32,6 +32,13 @@ void ipm_arena_init(struct ipm_arena *a, size_t limit);
 ipm_off ipm_arena_take(
     struct ipm_arena *a, const struct ipm_alloc *alloc, size_t len);
 
+/* Makes room for takes whose pieces (lengths rounded up as take does: to 8
+ * octets up to 256, then to a power of two) come to len octets at most, so
+ * that they cannot fail.  False: no room, nothing changed.  Pointers into the
+ * arena are stale after this. */
+bool ipm_arena_reserve(
+    struct ipm_arena *a, const struct ipm_alloc *alloc, size_t len);
+
 /* Wipes and returns a piece of len octets that take gave. */
 void ipm_arena_give(struct ipm_arena *a, ipm_off off, size_t len);
 

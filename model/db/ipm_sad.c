@@ -587,16 +587,16 @@ take_stuff(struct ipm_arena *arena, const struct ipm_alloc *alloc,
 {
 	*s = (struct stuff){ 0 };
 	s->replay = ipm_arena_take(arena, alloc, ipm_replay_octets(f->window));
-	if (f->enc_key.len != 0)
+	if (f->enc_key.p != NULL)
 		s->enc = take_key(arena, alloc, f->enc_key);
-	if (f->auth_key.len != 0)
+	if (f->auth_key.p != NULL)
 		s->auth = take_key(arena, alloc, f->auth_key);
 	if (f->life != NULL)
 		s->life = take_copy(arena, alloc, f->life, sizeof *f->life);
 	if (f->natt != NULL)
 		s->natt = take_copy(arena, alloc, f->natt, sizeof *f->natt);
-	if (s->replay != 0 && (s->enc != 0 || f->enc_key.len == 0) &&
-	    (s->auth != 0 || f->auth_key.len == 0) &&
+	if (s->replay != 0 && (s->enc != 0 || f->enc_key.p == NULL) &&
+	    (s->auth != 0 || f->auth_key.p == NULL) &&
 	    (s->life != 0 || f->life == NULL) &&
 	    (s->natt != 0 || f->natt == NULL))
 		return true;

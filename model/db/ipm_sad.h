@@ -81,7 +81,9 @@ struct ipm_sa_life {
  * given.  The ports are the SA's sport and dport. */
 struct ipm_sa_natt {
 	struct ipm_addr oai, oar;
-	uint16_t delta; /* for the checksum repair of facts datapath 2.9 */
+	/* What the addresses' change adds to a checksum, in ones' complement
+	 * over words in network order. */
+	uint16_t delta;
 };
 
 /*
@@ -206,8 +208,9 @@ void ipm_sah_free(struct ipm_sad *sad, struct ipm_arena *arena, ipm_off off);
 /* What a larval SA lacks.  Nothing of it is judged here.  Keys are copied. */
 struct ipm_sa_fill {
 	const struct ipm_alg *enc, *auth, *comp; /* NULL: none */
-	struct ipm_span enc_key, auth_key;       /* salt included */
-	uint16_t enc_bits, auth_bits;            /* sadb_key_bits */
+	struct ipm_span enc_key,
+	    auth_key;                 /* salt included; p NULL: not given */
+	uint16_t enc_bits, auth_bits; /* sadb_key_bits */
 	uint8_t sadb_enc, sadb_auth;
 	uint32_t flags, sadb_flags;
 	uint32_t window;                /* packets */
