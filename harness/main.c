@@ -8,6 +8,8 @@
 #include "hx_check.h"
 #include "hx_pfkey.h"
 #include "hx_replay.h"
+#include "hx_stats.h"
+#include "hx_sysctl.h"
 #include "hx_tables.h"
 
 #define VERSION "0.1.0"
@@ -21,6 +23,8 @@ static const struct {
 	{ "explain", hx_cmd_explain, "one frame of a capture in full" },
 	{ "check", hx_cmd_check, "run vector and sidecar files" },
 	{ "pfkey", hx_cmd_pfkey, "PF_KEY messages: decode, encode" },
+	{ "sysctl", hx_cmd_sysctl, "the variables: show and set them" },
+	{ "stats", hx_cmd_stats, "the counters and when they count" },
 	{ "reasons", hx_cmd_reasons, "every way a packet can end" },
 	{ "profiles", hx_cmd_profiles, "the switches and their profiles" },
 	{ "crypto", hx_cmd_crypto, "the algorithms (crypto list)" },

@@ -107,7 +107,8 @@ class Forms(unittest.TestCase):
         self.assertRegex(run('--version').stdout, r'^ipsecsim \d+\.\d+\.\d+$')
         top = run('--help')
         self.assertEqual(top.returncode, 0)
-        for command in ('replay', 'explain', 'check', 'reasons', 'profiles'):
+        for command in ('replay', 'explain', 'check', 'reasons', 'profiles',
+                        'sysctl', 'stats'):
             self.assertIn(command, top.stdout)
             p = run(command, '--help')
             self.assertEqual((p.returncode, p.stderr), (0, ''))
@@ -127,7 +128,8 @@ class Output(unittest.TestCase):
         """Exit 3 and one line, whatever the command."""
         c = capture('esp-tn44-gcm128_16')
         for args in (['reasons'], ['reasons', '--json'], ['profiles'],
-                     ['crypto', 'list'], ['--help'], ['check', c + '.json'],
+                     ['crypto', 'list'], ['sysctl', '-a'], ['stats'],
+                     ['--help'], ['check', c + '.json'],
                      ['replay', '-q', '-c', c + '.setkey', '-r',
                       c + '.pcap']):
             with open('/dev/full', 'w') as full:

@@ -538,63 +538,96 @@ naive_level(const struct ipm_request *q, uint8_t version, unsigned scope,
 	return deflev[which] == 3 && freebsd && !fault ? 3 : 2;
 }
 
-/*
- * [MAN-level-01] [MAN-level-02] [MAN-level-03] [MAN-level-05] [MAN-deflev-12]
- * and of each variable that it rules its own requests alone [MAN-deflev-04] to
- * [MAN-deflev-11].
- */
-Test(knobs, levels_over_their_domain)
+struct level_row {
+	bool freebsd;
+	size_t var; /* of deflev_names, which holds value */
+	int32_t value;
+	struct ipm_request q;
+	uint8_t version;
+	unsigned scope;
+};
+
+/* The next digit of *at in this base. */
+static size_t
+digit(size_t *at, size_t base)
+{
+	size_t d = *at % base;
+
+	*at /= base;
+	return d;
+}
+
+#define N_LEVEL_ROWS (2 * 8 * N_VALUES * 3 * 4 * 4 * 2 * 3)
+
+static struct level_row
+level_row(size_t i)
 {
 	static const uint8_t protos[] = { IPM_PROTO_ESP, IPM_PROTO_AH,
 		IPM_PROTO_IPCOMP };
 	static const unsigned scopes[] = { IPM_SCOPE_GLOBAL, IPM_SCOPE_PCB,
 		IPM_SCOPE_IFNET };
+	struct level_row r = { .freebsd = digit(&i, 2) != 0 };
+
+	r.var = digit(&i, 8);
+	r.value = values[digit(&i, N_VALUES)];
+	r.q.proto = protos[digit(&i, 3)];
+	r.q.mode = (uint8_t)digit(&i, 4);
+	r.q.level = (uint8_t)digit(&i, 4);
+	r.version = digit(&i, 2) == 0 ? 4 : 6;
+	r.scope = scopes[digit(&i, 3)];
+	return r;
+}
+
+/* Holds one row to the naive twin; true when the one with a fault differs. */
+static bool
+check_level(const struct level_row *r, size_t i)
+{
+	struct ipm_profile pf =
+	    profile(r->freebsd ? IPM_PF_FREEBSD_13 : IPM_PF_MANUAL);
+	int64_t deflev[8] = { 1, 1, 1, 1, 1, 1, 1, 1 }, v;
+	bool bad = (r->value < 1 || r->value > 3) &&
+	    (r->var >= 4) == (r->version == 6) && r->scope != IPM_SCOPE_IFNET;
+	unsigned rewritten = 99;
+	struct ipm_sysctls s;
+	struct ipm_stats stats;
+	bool caught;
+	int got;
+
+	ipm_sysctls_init(&s);
+	deflev[r->var] = r->value;
+	cr_assert_eq(
+	    ipm_sysctl_set(&s, &stats, &pf, deflev_names[r->var], r->value), 0);
+	got = (int)ipm_knob_level(
+	    &s, &pf, &r->q, r->version, r->scope, &rewritten);
+	cr_assert_eq(got,
+	    naive_level(&r->q, r->version, r->scope, r->freebsd, deflev, false),
+	    "row %zu", i);
+	caught = got !=
+	    naive_level(&r->q, r->version, r->scope, r->freebsd, deflev, true);
+	/* Read back as 2, whichever variable the request needed. */
+	cr_assert_eq(rewritten, bad ? 1 : 0, "row %zu", i);
+	deflev[r->var] = bad ? 2 : r->value;
+	for (size_t k = 0; k < 8; k++) {
+		cr_assert_eq(ipm_sysctl_get(&s, &pf, deflev_names[k], &v), 0);
+		cr_assert_eq(v, deflev[k], "row %zu: %s", i, deflev_names[k]);
+	}
+	return caught;
+}
+
+/*
+ * [MAN-level-01] [MAN-level-02] [MAN-level-03] [MAN-level-05] [MAN-deflev-12]
+ * and of each variable that it rules its own requests alone [MAN-deflev-04]
+ * [MAN-deflev-05] [MAN-deflev-06] [MAN-deflev-07] [MAN-deflev-08]
+ * [MAN-deflev-09] [MAN-deflev-10] [MAN-deflev-11].
+ */
+Test(knobs, levels_over_their_domain)
+{
 	size_t caught = 0;
 
-	for (size_t i = 0; i < 2 * 8 * N_VALUES * 3 * 4 * 4 * 2 * 3; i++) {
-		size_t at = i;
-		bool freebsd = at % 2 != 0;
-		size_t var = (at /= 2) % 8;
-		int32_t value = values[(at /= 8) % N_VALUES];
-		struct ipm_request q = {
-			.proto = protos[(at /= N_VALUES) % 3],
-			.mode = (uint8_t)((at /= 3) % 4),
-			.level = (uint8_t)((at /= 4) % 4),
-		};
-		uint8_t version = (at /= 4) % 2 == 0 ? 4 : 6;
-		unsigned scope = scopes[at / 2 % 3], rewritten = 99;
-		struct ipm_profile pf =
-		    profile(freebsd ? IPM_PF_FREEBSD_13 : IPM_PF_MANUAL);
-		int64_t deflev[8] = { 1, 1, 1, 1, 1, 1, 1, 1 };
-		bool bad = (value < 1 || value > 3) &&
-		    (var >= 4) == (version == 6) && scope != IPM_SCOPE_IFNET;
-		struct ipm_sysctls s;
-		struct ipm_stats stats;
-		int got;
+	for (size_t i = 0; i < N_LEVEL_ROWS; i++) {
+		struct level_row r = level_row(i);
 
-		ipm_sysctls_init(&s);
-		deflev[var] = value;
-		cr_assert_eq(
-		    ipm_sysctl_set(&s, &stats, &pf, deflev_names[var], value),
-		    0);
-		got = (int)ipm_knob_level(
-		    &s, &pf, &q, version, scope, &rewritten);
-		cr_assert_eq(got,
-		    naive_level(&q, version, scope, freebsd, deflev, false),
-		    "row %zu", i);
-		caught += got !=
-		    naive_level(&q, version, scope, freebsd, deflev, true);
-		/* Read back as 2, whichever variable the request needed. */
-		cr_assert_eq(rewritten, bad ? 1 : 0, "row %zu", i);
-		deflev[var] = bad ? 2 : value;
-		for (size_t k = 0; k < 8; k++) {
-			int64_t v;
-
-			cr_assert_eq(
-			    ipm_sysctl_get(&s, &pf, deflev_names[k], &v), 0);
-			cr_assert_eq(
-			    v, deflev[k], "row %zu: %s", i, deflev_names[k]);
-		}
+		caught += check_level(&r, i);
 	}
 	cr_assert_gt(caught, 0);
 }

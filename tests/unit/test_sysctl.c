@@ -59,12 +59,13 @@ Test(sysctl, errno_numbers_are_the_key_engines)
 Test(sysctl, every_variable_of_the_page_exists_as_recorded)
 {
 	struct box b, manual;
-	json_t *root, *v;
+	json_t *root, *rows, *v;
 	size_t i, n = 0;
 
 	box_init(&b, IPM_PF_FREEBSD_13);
 	box_init(&manual, IPM_PF_MANUAL);
-	json_array_foreach(recording("manual_page_variables", &root), i, v)
+	rows = recording("manual_page_variables", &root);
+	json_array_foreach(rows, i, v)
 	{
 		const char *name = vec_text(v, "name");
 		bool exists = json_is_true(json_object_get(v, "exists"));
@@ -122,11 +123,12 @@ oid_text(const json_t *oid, char *buf, size_t cap)
 Test(sysctl, every_recorded_variable_and_no_other)
 {
 	struct box b;
-	json_t *root, *v;
+	json_t *root, *rows, *v;
 	size_t i, at = 0;
 
 	box_init(&b, IPM_PF_FREEBSD_13);
-	json_array_foreach(recording("variables", &root), i, v)
+	rows = recording("variables", &root);
+	json_array_foreach(rows, i, v)
 	{
 		const char *name = vec_text(v, "name");
 		const struct ipm_sysctl_row *row;
@@ -170,10 +172,11 @@ Test(sysctl, every_recorded_variable_and_no_other)
  */
 Test(sysctl, every_recorded_write)
 {
-	json_t *root, *w;
+	json_t *root, *rows, *w;
 	size_t i, raw = 0;
 
-	json_array_foreach(recording("writes", &root), i, w)
+	rows = recording("writes", &root);
+	json_array_foreach(rows, i, w)
 	{
 		const char *name = vec_text(w, "name");
 		json_t *number = json_object_get(w, "write");
