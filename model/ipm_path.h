@@ -95,7 +95,7 @@ enum {
 
 /* PACKET_TAG_IPSEC_IN_DONE: one transform undone (facts datapath 0.2). */
 struct ipm_in_done {
-	struct ipm_addr dst;
+	struct ipm_addr src, dst; /* of the SA */
 	uint32_t spi;
 	uint8_t proto, mode;
 };
@@ -168,7 +168,9 @@ bool ipm_policy_rejects(
 ipm_off ipm_policy_of(struct ipm_path *path, const struct ipm_pkt *m,
     ipm_off pcb, enum ipm_dir dir, bool want_ports);
 
-/* The packet's selector (facts 3.2). */
+/* The packet's selector (facts 3.2); one that is no whole IP header gives
+ * addresses of family 0, which no policy matches.  A zone in a link-local
+ * address's second word becomes its scope. */
 void ipm_selector_of(
     struct ipm_span packet, bool want_ports, struct ipm_selector *sel);
 

@@ -138,6 +138,15 @@ enum {
 	IPM_COMBLIFE_FREEBSD,
 	IPM_COMBLIFE_LINUX
 };
+enum {
+	IPM_INPORTS_NEVER,
+	IPM_INPORTS_SOCKET,
+	IPM_INPORTS_ALWAYS
+};
+enum {
+	IPM_HISTORY_DESTINATION,
+	IPM_HISTORY_BOTH
+};
 
 /* A profile in use: a row of the table, perhaps with switches changed. */
 struct ipm_profile {

@@ -72,9 +72,10 @@ struct ipm_host {
 /* No interfaces; ttl and hlim 64, rfc6864 1. */
 void ipm_host_init(struct ipm_host *h);
 
-/* Adds an interface (its index in *index), an address of one, a route.
- * IPM_ERR_BADARG for a name too long or an index out of range, IPM_ERR_NOMEM
- * when the table is full, IPM_ERR_EXISTS. */
+/* Adds an interface (up; its index in *index), an address of one, a route (its
+ * host bits are cleared; gateway NULL: on the link).  IPM_ERR_BADARG for a name
+ * empty or too long, a prefix too long, families that differ or an index out of
+ * range; IPM_ERR_NOMEM when the table is full; IPM_ERR_EXISTS. */
 enum ipm_err ipm_host_add_if(struct ipm_host *h, const char *name, uint32_t mtu,
     bool loopback, uint8_t *index);
 enum ipm_err ipm_host_add_addr(struct ipm_host *h, uint8_t iface,
@@ -84,17 +85,29 @@ enum ipm_err ipm_host_add_route(struct ipm_host *h, const struct ipm_addr *net,
 
 /* Interface by name, or -1. */
 int ipm_host_if(const struct ipm_host *h, const char *name);
-/* Is it one of the host's own addresses (or its subnets' broadcast)? */
+/* Is it an address of one of the host's interfaces? */
+bool ipm_host_owns(const struct ipm_host *h, const struct ipm_addr *a);
+/* Is it an IPv4 broadcast address: of all hosts, or of a subnet of an interface
+ * (prefixes of 31 and 32 bits have none)? */
+bool ipm_host_is_broadcast(const struct ipm_host *h, const struct ipm_addr *a);
+/* Is it one of the two above? */
 bool ipm_host_is_local(const struct ipm_host *h, const struct ipm_addr *a);
 /*
  * Where a packet to dst leaves: the longest prefix among routes and the nets
- * of addresses on interfaces that are up.  Returns the interface's index, or
- * -1 when there is no route; *gateway family 0 on the link.
+ * of addresses on interfaces that are up.  An own address leaves by the
+ * loopback interface, when there is one.  Returns the interface's index, or -1
+ * when there is no route; *gateway family 0 on the link.
  */
 int ipm_host_route(const struct ipm_host *h, const struct ipm_addr *dst,
     struct ipm_addr *gateway);
-/* The source address for dst: the leaving interface's first of the family on
- * the gateway's net, else its first.  False: none. */
+/*
+ * The source address for dst: dst itself when it is the host's; else of the
+ * leaving interface the first on the gateway's (or dst's) net, else its first
+ * of the family.  For IPv6 a link-local address serves link-local destinations
+ * and no others, as far as there is a choice (RFC 6724 5 rule 2).  False: none.
+ *
+ * Source: FreeBSD sys/netinet/in_pcb.c in_pcbladdr, netinet6/in6_src.c.
+ */
 bool ipm_host_source(
     const struct ipm_host *h, const struct ipm_addr *dst, struct ipm_addr *src);
 

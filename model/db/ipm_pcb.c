@@ -21,7 +21,8 @@ ipm_pcb_open(struct ipm_pcbs *t, struct ipm_arena *a,
 	pcb = at(a, *off);
 	*pcb = *as;
 	for (unsigned dir = 0; dir < IPM_N_DIRS; dir++)
-		pcb->policy[dir] = pcb->cached[dir] = 0;
+		pcb->policy[dir] = pcb->cached[dir] = pcb->cached_default[dir] =
+		    0;
 	pcb->cached_generation = 0;
 	pcb->next = 0;
 	if (t->last == 0)
@@ -47,6 +48,7 @@ ipm_pcb_uncache(struct ipm_arena *a, ipm_off pcb)
 	for (unsigned dir = 0; dir < IPM_N_DIRS; dir++) {
 		ipm_sp_release(a, at(a, pcb)->cached[dir]);
 		at(a, pcb)->cached[dir] = 0;
+		at(a, pcb)->cached_default[dir] = 0;
 	}
 }
 
@@ -112,6 +114,7 @@ add_policies(
 		if (pcb->policy[dir] != 0)
 			ipm_sp_digest(a, pcb->policy[dir], d);
 		ipm_digest_number(d, pcb->cached[dir] != 0);
+		ipm_digest_number(d, pcb->cached_default[dir]);
 		if (pcb->cached[dir] != 0) {
 			ipm_digest_number(d, sp->id);
 			ipm_digest_number(d, sp->dead);

@@ -28,6 +28,7 @@ struct ipm_pcb {
 	ipm_off policy[IPM_N_DIRS]; /* own, 0 none */
 	ipm_off cached[IPM_N_DIRS]; /* of the SPD, valid while: */
 	uint64_t cached_generation;
+	uint8_t cached_default[IPM_N_DIRS]; /* the SPD had none: likewise */
 	ipm_off next; /* in order of creation */
 };
 

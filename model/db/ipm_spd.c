@@ -45,16 +45,6 @@ ipm_selector_equal(const struct ipm_selector *a, const struct ipm_selector *b)
 	    end_equal(&a->src, &b->src) && end_equal(&a->dst, &b->dst);
 }
 
-/* Are the first `bits` of the two addresses equal? */
-static bool
-prefix_equal(const uint8_t *a, const uint8_t *b, unsigned bits)
-{
-	unsigned whole = bits / 8, rest = bits % 8;
-
-	return memcmp(a, b, whole) == 0 &&
-	    (rest == 0 || (a[whole] ^ b[whole]) >> (8 - rest) == 0);
-}
-
 static bool
 end_match(
     const struct ipm_end *policy, unsigned prefix, const struct ipm_end *packet)
@@ -68,7 +58,7 @@ end_match(
 		return false;
 	if (p->scope != 0 && x->scope != 0 && p->scope != x->scope)
 		return false;
-	return prefix_equal(p->octet, x->octet, prefix < full ? prefix : full);
+	return ipm_prefix_equal(p->octet, x->octet, prefix < full ? prefix : full);
 }
 
 bool

@@ -165,6 +165,7 @@ ipm_state_digest(const struct ipm_state *s)
 	add_sad(&d, &s->sad, &s->arena);
 	ipm_spd_digest(&s->spd, &s->arena, &d);
 	ipm_pcbs_digest(&s->pcbs, &s->arena, &d);
+	ipm_host_digest(&s->host, &d);
 	ipm_reass_digest(&s->reass, &s->arena, &d);
 	for (size_t i = 0; i < IPM_N_SYSVARS; i++)
 		ipm_digest_number(&d, (uint32_t)s->sysctls.v[i]);

@@ -21,3 +21,12 @@ ipm_wipe(void *p, size_t len)
 	/* The octets are looked at here, as far as the compiler knows. */
 	__asm__ volatile("" : : "r"(p) : "memory");
 }
+
+bool
+ipm_prefix_equal(const uint8_t *a, const uint8_t *b, unsigned bits)
+{
+	unsigned whole = bits / 8, rest = bits % 8;
+
+	return memcmp(a, b, whole) == 0 &&
+	    (rest == 0 || (a[whole] ^ b[whole]) >> (8 - rest) == 0);
+}

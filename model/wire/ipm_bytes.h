@@ -87,6 +87,9 @@ ipm_store64(uint8_t *p, uint64_t v)
  */
 bool ipm_ct_equal(const uint8_t *a, const uint8_t *b, size_t len);
 
+/* Are the first `bits` bits of a and b equal? */
+bool ipm_prefix_equal(const uint8_t *a, const uint8_t *b, unsigned bits);
+
 /* Overwrites len octets with zeros; the store is not optimised away (keys). */
 void ipm_wipe(void *p, size_t len);
 
