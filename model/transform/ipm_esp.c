@@ -91,6 +91,16 @@ open_block(const struct ipm_alg *enc, const struct ipm_profile *pf)
 	return cipher_block(enc);
 }
 
+bool
+ipm_esp_fills(
+    const struct ipm_esp_sa *sa, const struct ipm_profile *pf, size_t len)
+{
+	size_t around = head_len(sa) + sa->enc->iv_len + ipm_esp_icv_len(sa);
+
+	return len >= shortest(sa) &&
+	    (len - around) % open_block(sa->enc, pf) == 0;
+}
+
 /* --- integrity ----------------------------------------------------------- */
 
 static enum ipm_err
@@ -321,13 +331,11 @@ ipm_esp_open(const struct ipm_esp_sa *sa, const struct ipm_profile *pf,
 	o->next_header = 0;
 	o->choices.pad_len = 0;
 	o->payload = ipm_span(NULL, 0);
-	if (esp.len < shortest(sa))
+	if (!ipm_esp_fills(sa, pf, esp.len))
 		return IPM_R_BAD_LENGTH;
 	c.covered = ipm_span_sub(esp, 0, esp.len - o->icv_len);
 	c.body = ipm_span_from(c.covered, head + iv_len);
 	c.icv = esp.p + c.covered.len;
-	if (c.body.len % open_block(sa->enc, pf) != 0)
-		return IPM_R_BAD_LENGTH;
 	if (cap < esp.len)
 		return IPM_R_NO_MEMORY;
 

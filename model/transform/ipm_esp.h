@@ -74,6 +74,11 @@ struct ipm_esp_opened {
 enum ipm_reason ipm_esp_peek(
     const struct ipm_esp_sa *sa, struct ipm_span esp, uint32_t *seq_lo);
 
+/* Is len (SPI up to the ICV) long enough, and its encrypted part a multiple of
+ * the cipher's block (switch esp-ctr-block)? */
+bool ipm_esp_fills(
+    const struct ipm_esp_sa *sa, const struct ipm_profile *pf, size_t len);
+
 /*
  * Opens one ESP packet.
  *
