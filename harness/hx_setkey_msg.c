@@ -365,6 +365,7 @@ push_range(struct builder *b, uint16_t type, const struct hx_setkey_stmt *st,
 	    b, type, &r->addr, st->upper, r->prefix, misc ? icmp : r->port);
 }
 
+/* [MAN-pfkey-02] Policies are told in messages of their own. */
 static enum ipm_err
 compile_spd(const struct hx_setkey_stmt *st, uint8_t type, uint32_t pid,
     struct hx_setkey_msgs *m)

@@ -168,6 +168,10 @@ static const struct {
 				    "0100160011940000" SRC4 DST4 },
 };
 
+/*
+ * [PFKEY-2.1-05] [PFKEY-1.6-02] the header; [PFKEY-2.3.1-01] the SPI's octets;
+ * [PFKEY-2.3.1-02] the window; [PFKEY-2.3.3-01] both addresses.
+ */
 Test(setkey_msg, statements_become_the_octets_of_the_tool)
 {
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {

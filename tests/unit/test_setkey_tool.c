@@ -447,7 +447,7 @@ Test(setkey_tool, the_null_cipher_has_a_key_as_the_switch_says)
 	}
 }
 
-/* Names: every pair of one family for add, get, deleteall; one address alone
+/* [PFKEY-2.3.3-02] Names: every pair of one family for add, get, deleteall; one address alone
  * for delete, spdadd, spddelete. */
 Test(setkey_tool, names_stand_for_all_their_addresses)
 {
