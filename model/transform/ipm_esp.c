@@ -375,18 +375,25 @@ fills(const struct ipm_esp_sa *sa, size_t block, size_t len, size_t pad_len)
 }
 
 uint8_t
-ipm_esp_pad_min(
-    const struct ipm_esp_sa *sa, const struct ipm_profile *pf, size_t len)
+ipm_esp_pad_to(const struct ipm_esp_sa *sa, bool ctr_blocks, size_t len)
 {
-	bool ctr_blocks = sa->enc->nonce == IPM_NONCE_CTR &&
-	    ipm_sw(pf, IPM_SW_ESP_CTR_PAD) != IPM_OFF;
-	size_t block = ctr_blocks ? CTR_BLOCK : cipher_block(sa->enc);
+	size_t block = ctr_blocks && sa->enc->nonce == IPM_NONCE_CTR
+	    ? CTR_BLOCK
+	    : cipher_block(sa->enc);
 	uint8_t pad_len = 0;
 
 	/* [ESP-2.4-03] The least that fits; at most 15 octets. */
 	while (!fills(sa, block, len, pad_len) && pad_len < IPM_ESP_PAD_MAX)
 		pad_len++;
 	return pad_len;
+}
+
+uint8_t
+ipm_esp_pad_min(
+    const struct ipm_esp_sa *sa, const struct ipm_profile *pf, size_t len)
+{
+	return ipm_esp_pad_to(
+	    sa, ipm_sw(pf, IPM_SW_ESP_CTR_PAD) != IPM_OFF, len);
 }
 
 bool
