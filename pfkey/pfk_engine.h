@@ -107,20 +107,53 @@ int pfk_acquire(struct pfk_engine *e, const struct ipm_profile *pf,
 /* --- socket options ------------------------------------------------------------ */
 
 /*
- * setsockopt and getsockopt IP_IPSEC_POLICY, IPV6_IPSEC_POLICY on the socket
- * `pcb` (facts pfkey 5.6).
+ * setsockopt and getsockopt of the options that IPsec brings, on the socket
+ * `pcb`: IP_IPSEC_POLICY (level 0, option 21), IPV6_IPSEC_POLICY (41, 28),
+ * UDP_ENCAP (17, 1), TCP_MD5SIG (6, 16).
  *
- *   value       a sadb_x_policy with its requests, no sadb header
- *   privileged  may the caller set IPSEC and BYPASS?
- *   cap         room in out; *len is what the kernel states as length
+ *   privileged  has the caller PRIV_NETINET_IPSEC?
+ *   given       what getsockopt's buffer holds at first
+ *   cap         its size; *len is what the kernel states as length
  *
- * 0, or PFK_EINVAL, PFK_EACCES, PFK_ENOBUFS, PFK_EPROTONOSUPPORT,
- * PFK_ENOPROTOOPT (an option of the other family).
+ * 0, PFK_EINVAL (a level that is not the socket's), PFK_ENOPROTOOPT (another
+ * option), or what the functions below return.  Nothing is changed unless 0.
+ */
+int pfk_setsockopt(struct pfk_engine *e, const struct ipm_profile *pf,
+    const struct ipm_env *env, ipm_off pcb, bool privileged, int level,
+    int option, struct ipm_span value);
+int pfk_getsockopt(struct pfk_engine *e, const struct ipm_profile *pf,
+    ipm_off pcb, int level, int option, struct ipm_span given, uint8_t *out,
+    size_t cap, size_t *len);
+
+/*
+ * The two options of policies (facts pfkey 5.6), whatever the socket's family.
+ *
+ *   value  a sadb_x_policy with its requests, no sadb header
+ *   given  the same of which the direction counts
+ *
+ * Set: 0, PFK_EINVAL, PFK_EACCES, PFK_EPROTONOSUPPORT, PFK_ENOBUFS (memory).
+ * Get: 0 (*len 16 and a larger length within when there was no room for the
+ * requests), PFK_EINVAL.
  */
 int pfk_set_policy(struct pfk_engine *e, const struct ipm_profile *pf,
     const struct ipm_env *env, ipm_off pcb, bool privileged,
     struct ipm_span value);
 int pfk_get_policy(struct pfk_engine *e, const struct ipm_profile *pf,
     ipm_off pcb, struct ipm_span given, uint8_t *out, size_t cap, size_t *len);
+
+/*
+ * UDP_ENCAP of a UDP socket and TCP_MD5SIG of a TCP socket: an int each, little
+ * endian (facts datapath 2.9, 3.11).
+ *
+ * 0, PFK_EINVAL (fewer than 4 octets; an encapsulation but 0 and 2), or
+ * PFK_ENOPROTOOPT (no TCP-MD5 in the kernel).
+ */
+int pfk_set_encap(struct pfk_engine *e, ipm_off pcb, struct ipm_span value);
+int pfk_get_encap(
+    struct pfk_engine *e, ipm_off pcb, uint8_t *out, size_t cap, size_t *len);
+int pfk_set_md5sig(struct pfk_engine *e, const struct ipm_profile *pf,
+    ipm_off pcb, struct ipm_span value);
+int pfk_get_md5sig(struct pfk_engine *e, const struct ipm_profile *pf,
+    ipm_off pcb, uint8_t *out, size_t cap, size_t *len);
 
 #endif

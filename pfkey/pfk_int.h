@@ -11,7 +11,9 @@
  *   pfk_alg.c     algorithms: what is listed, taken and proposed
  *   pfk_setval.c  what ADD and UPDATE put into an SA
  *   pfk_sadb.c    messages about SAs
- *   pfk_spdb.c    messages about policies, policies of sockets
+ *   pfk_sp.c      a policy as octets, for PF_KEY and setsockopt(2)
+ *   pfk_spdb.c    messages about policies
+ *   pfk_sockopt.c socket options
  *   pfk_life.c    the timer, EXPIRE, acquires
  */
 
@@ -313,7 +315,8 @@ pfk_handler pfk_do_spdadd, pfk_do_spddelete, pfk_do_spdget, pfk_do_spddump,
 
 /* The timer's turn at the SPD: expired policies go, X_SPDEXPIRE is sent. */
 void pfk_spd_tick(struct pfk_call *c, uint64_t now);
-/* The X_POLICY extension of a policy, requests included or the 16 octets. */
+/* The X_POLICY extension of a policy, requests included or the 16 octets, which
+ * do not tell the scope then (ACQUIRE). */
 void pfk_out_policy(
     struct pfk_call *c, struct pfk_out *o, ipm_off sp, bool requests);
 

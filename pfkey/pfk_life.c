@@ -240,6 +240,8 @@ due_sas(const struct pfk_call *c, uint64_t *due)
 static void
 due_policies(const struct pfk_engine *e, uint64_t *due)
 {
+	if (e->ipm.spd.mortal == 0)
+		return;
 	for (int dir = 0; dir < IPM_N_DIRS; dir++)
 		for (ipm_off off = e->ipm.spd.first[dir]; off != 0;) {
 			const struct ipm_sp *sp =
@@ -278,6 +280,7 @@ next_run(const struct pfk_call *c)
 static void
 run(struct pfk_call *c, uint64_t now)
 {
+	pfk_spd_tick(c, now);
 	sweep_larval(c, now);
 	sweep_alive(c, now, true);
 	sweep_alive(c, now, false);
@@ -426,6 +429,8 @@ pfk_acq_send(struct pfk_call *c, const struct ipm_saidx *idx, ipm_off sp)
 	policy = sp == 0 ? NULL : ipm_arena_at(&c->e->ipm.arena, sp);
 	pfk_out_begin(&o, PFK_ACQUIRE, pfk_satype_of(idx->proto), seq, 0, 0);
 	acq_ends(&o, idx, policy);
+	if (sp != 0)
+		pfk_out_policy(c, &o, sp, false);
 	if (idx->reqid != 0) {
 		p = pfk_out_ext(&o, PFK_EXT_X_SA2, 16);
 		if (p != NULL) {

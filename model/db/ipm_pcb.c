@@ -34,22 +34,28 @@ ipm_pcb_open(struct ipm_pcbs *t, struct ipm_arena *a,
 	return IPM_OK;
 }
 
+static void
+uncache(struct ipm_arena *a, ipm_off pcb, unsigned dir)
+{
+	ipm_sp_release(a, at(a, pcb)->cached[dir]);
+	at(a, pcb)->cached[dir] = 0;
+	at(a, pcb)->cached_default[dir] = 0;
+}
+
 void
 ipm_pcb_set_policy(
     struct ipm_arena *a, ipm_off pcb, enum ipm_dir dir, ipm_off sp)
 {
 	ipm_sp_free(a, at(a, pcb)->policy[dir]);
+	uncache(a, pcb, dir);
 	at(a, pcb)->policy[dir] = sp;
 }
 
 void
 ipm_pcb_uncache(struct ipm_arena *a, ipm_off pcb)
 {
-	for (unsigned dir = 0; dir < IPM_N_DIRS; dir++) {
-		ipm_sp_release(a, at(a, pcb)->cached[dir]);
-		at(a, pcb)->cached[dir] = 0;
-		at(a, pcb)->cached_default[dir] = 0;
-	}
+	for (unsigned dir = 0; dir < IPM_N_DIRS; dir++)
+		uncache(a, pcb, dir);
 }
 
 void
@@ -68,7 +74,6 @@ ipm_pcb_close(struct ipm_pcbs *t, struct ipm_arena *a, ipm_off off)
 	t->count--;
 	for (unsigned dir = 0; dir < IPM_N_DIRS; dir++)
 		ipm_pcb_set_policy(a, off, dir, 0);
-	ipm_pcb_uncache(a, off);
 	ipm_arena_give(a, off, sizeof(struct ipm_pcb));
 }
 

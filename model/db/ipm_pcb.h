@@ -54,7 +54,7 @@ ipm_off ipm_pcb_by_id(
     const struct ipm_pcbs *t, const struct ipm_arena *a, uint32_t id);
 
 /* Gives the socket its own policy of a direction (0: none any more); the one it
- * had is freed. */
+ * had is freed, or let go where it was a cached one. */
 void ipm_pcb_set_policy(
     struct ipm_arena *a, ipm_off pcb, enum ipm_dir dir, ipm_off sp);
 

@@ -170,16 +170,22 @@ ipm_sp_copy(struct ipm_arena *a, const struct ipm_alloc *alloc, ipm_off from,
 
 /* --- the lists ---------------------------------------------------------------- */
 
+void
+ipm_spd_skip_id(struct ipm_spd *spd)
+{
+	if (spd->last_id == UINT32_MAX) {
+		spd->last_id = 0;
+		spd->ids_reused = 1;
+	}
+	spd->last_id++;
+}
+
 /* The next id that no policy has, or 0. */
 static uint32_t
 new_id(struct ipm_spd *spd, const struct ipm_arena *a, uint32_t tries)
 {
 	for (uint32_t i = 0; i < tries; i++) {
-		if (spd->last_id == UINT32_MAX) {
-			spd->last_id = 0;
-			spd->ids_reused = 1;
-		}
-		spd->last_id++;
+		ipm_spd_skip_id(spd);
 		if (!spd->ids_reused ||
 		    ipm_spd_by_id(spd, a, spd->last_id) == 0)
 			return spd->last_id;
@@ -219,6 +225,19 @@ link_sp(struct ipm_spd *spd, struct ipm_arena *a, ipm_off off)
 }
 
 enum ipm_err
+ipm_spd_insert(
+    struct ipm_spd *spd, struct ipm_arena *a, uint32_t tries, ipm_off sp)
+{
+	uint32_t id = new_id(spd, a, tries);
+
+	if (id == 0)
+		return IPM_ERR_NOTFOUND;
+	at(a, sp)->id = id;
+	link_sp(spd, a, sp);
+	return IPM_OK;
+}
+
+enum ipm_err
 ipm_spd_add(struct ipm_spd *spd, struct ipm_arena *a,
     const struct ipm_alloc *alloc, uint64_t now, uint32_t tries,
     const struct ipm_sp_config *c, ipm_off *off)
@@ -229,16 +248,14 @@ ipm_spd_add(struct ipm_spd *spd, struct ipm_arena *a,
 	if (c->dir != IPM_DIR_IN && c->dir != IPM_DIR_OUT)
 		return IPM_ERR_BADARG;
 	err = ipm_sp_make(a, alloc, now, c, off);
-	if (err != IPM_OK)
-		return err;
-	at(a, *off)->id = new_id(spd, a, tries);
-	if (at(a, *off)->id == 0) {
-		ipm_sp_free(a, *off);
-		*off = 0;
-		return IPM_ERR_NOTFOUND;
+	if (err == IPM_OK) {
+		err = ipm_spd_insert(spd, a, tries, *off);
+		if (err != IPM_OK) {
+			ipm_sp_free(a, *off);
+			*off = 0;
+		}
 	}
-	link_sp(spd, a, *off);
-	return IPM_OK;
+	return err;
 }
 
 void

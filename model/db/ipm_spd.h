@@ -135,6 +135,14 @@ enum ipm_err ipm_spd_add(struct ipm_spd *spd, struct ipm_arena *a,
     const struct ipm_alloc *alloc, uint64_t now, uint32_t tries,
     const struct ipm_sp_config *c, ipm_off *off);
 
+/* Passes over the next id, as a try that comes to nothing does. */
+void ipm_spd_skip_id(struct ipm_spd *spd);
+
+/* The same of a policy that ipm_sp_make made, for which it needs no memory.
+ * IPM_OK or IPM_ERR_NOTFOUND. */
+enum ipm_err ipm_spd_insert(
+    struct ipm_spd *spd, struct ipm_arena *a, uint32_t tries, ipm_off sp);
+
 /* A policy in no list and without an id: a socket's.  IPM_OK, IPM_ERR_NOMEM, or
  * IPM_ERR_BADARG (too many requests). */
 enum ipm_err ipm_sp_make(struct ipm_arena *a, const struct ipm_alloc *alloc,

@@ -580,6 +580,21 @@ Test(spd, ids_come_round_and_pass_over_those_in_use)
 	box_free(&b);
 }
 
+Test(spd, ids_that_are_passed_over)
+{
+	struct box b;
+	struct ipm_sp_config c = config();
+
+	box_init(&b);
+	ipm_spd_skip_id(&b.s.spd);
+	cr_expect_eq(sp_at(&b, add(&b, &c))->id, 2);
+	b.s.spd.last_id = 0xffffffff;
+	ipm_spd_skip_id(&b.s.spd);
+	cr_expect_eq(b.s.spd.last_id, 1);
+	cr_expect_eq(sp_at(&b, add(&b, &c))->id, 3);
+	box_free(&b);
+}
+
 /* The counter starts at 0x4000 and moves before it is read (recording
  * pfkey-spdadd-unique0: 0x4001, 0x4002); behind 0xffffffff comes 0x4000. */
 Test(spd, automatic_reqids)
