@@ -753,9 +753,10 @@ hx_setkey_parse_tool(const char *buf, size_t len,
 		if (!c.fatal)
 			hx_sk_note(&c, line);
 	}
-	/* Whatever the tool would not say is no memory. */
+	/* What the tool would not say: no memory, or more than is taken. */
 	if (c.no_memory || c.failed) {
-		hx_err_set(err, NULL, 0, 0, "out of memory");
+		if (!c.failed)
+			hx_err_set(err, NULL, 0, 0, "out of memory");
 		hx_setkey_free(s);
 		return false;
 	}

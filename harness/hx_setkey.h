@@ -134,7 +134,8 @@ bool hx_setkey_parse(const char *buf, size_t len, const char *file,
  * read, what it has to say about them as s->note.  s->failed tells whether the
  * script was read to its end.
  *
- * Returns false when memory is short, with *err set; nothing is kept then.
+ * Returns false when memory is short or the script has more statements than
+ * HX_SETKEY_STMT_MAX, with *err set; nothing is kept then.
  */
 bool hx_setkey_parse_tool(const char *buf, size_t len,
     const struct hx_setkey_opts *o, struct hx_setkey *s, struct hx_err *err);

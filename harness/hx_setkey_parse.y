@@ -83,6 +83,7 @@ hx_setkey_yyerror(
 %token <tok> AIFLAGS "'-4', '-6', '-n'"
 %token <tok> DEC "a number" HEX "a hexadecimal number"
 %token <tok> STRING "an address or word" QUOTED "a quoted string"
+%token <tok> COMPRESSION "the name of a compression algorithm"
 %token <tok> ALGWORD "the name of an algorithm" POLICY "the text of a policy"
 %token <tok> SLASH "'/'" OPEN "'['" CLOSE "']'" SEMI "';'"
 
