@@ -171,7 +171,9 @@ coverage() {
 	llvm-cov-14 report "${objects[@]:1}" \
 		-instr-profile=build-cov/all.profdata \
 		model/wire/*.c model/transform/*.c model/db/ipm_reass.c \
-		model/ipm_observe.c harness/hx_setkey.c harness/hx_salist.c \
+		model/ipm_observe.c harness/hx_setkey.c \
+		harness/hx_setkey_tool.c harness/hx_setkey_msg.c \
+		harness/hx_hosts.c harness/hx_salist.c \
 		harness/hx_sidecar.c harness/hx_config.c harness/hx_pcap.c \
 		pfkey/*.c harness/hx_pfkey.c |
 		awk '/\.c / || /^TOTAL/ { printf "%-28s %5d lines %5d missed %s\n", $1, $8, $9, $10 }'

@@ -13,7 +13,11 @@ compile() {
 	"$1" -std=c17 -O1 -static -D_DEFAULT_SOURCE -Imodel -Ipfkey -Iharness \
 		-I"$build" -o "$2" tests/portable/main.c model/*.c \
 		model/wire/*.c model/db/*.c model/transform/*.c pfkey/*.c \
-		harness/hx_setkey.c harness/hx_salist.c harness/hx_err.c \
+		harness/hx_setkey.c harness/hx_setkey_tool.c \
+		harness/hx_setkey_msg.c harness/hx_setkey_dump.c \
+		harness/hx_hosts.c \
+		harness/hx_protocols.c harness/hx_hex.c harness/hx_salist.c \
+		harness/hx_err.c \
 		"$build"/hx_setkey_parse.c "$build"/hx_setkey_lex.c
 }
 

@@ -12,7 +12,8 @@
 #include <string.h>
 
 #include "db/ipm_digest.h"
-#include "hx_setkey.h"
+#include "hx_setkey_dump.h"
+#include "hx_setkey_msg.h"
 #include "ipm_observe.h"
 #include "wire/ipm_link.h"
 
@@ -261,6 +262,28 @@ seal(const struct ipm_alg *a)
 	free(sa.session);
 }
 
+/* The script's statements as PF_KEY messages: little endian everywhere. */
+static void
+messages(const struct hx_setkey *file)
+{
+	const struct hx_setkey_dump d = { .out = stdout, .now = 9 };
+	struct hx_setkey_msgs m = { 0 };
+
+	for (size_t i = 0; i < file->n; i++)
+		(void)hx_setkey_compile(&file->stmt[i], 1, &m);
+	for (size_t i = 0; i < m.n; i++) {
+		const struct hx_octets *o = &m.msg[i].octets;
+		struct ipm_digest h = IPM_DIGEST_INIT;
+
+		ipm_digest_octets(&h, o->p, o->len);
+		(void)printf("message %zu %zu %08lx%08lx\n", i, o->len,
+		    (unsigned long)(h.h >> 32),
+		    (unsigned long)(h.h & 0xffffffff));
+		hx_setkey_dump_sa(&d, ipm_span(o->p, o->len));
+	}
+	hx_setkey_msgs_free(&m);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -279,6 +302,7 @@ main(int argc, char **argv)
 		(void)fprintf(stderr, "%s\n", err.text);
 		return 1;
 	}
+	messages(&file);
 	for (size_t i = 0; i < ipm_n_algs; i++)
 		if (ipm_algs[i].kind == IPM_ALG_CIPHER ||
 		    ipm_algs[i].kind == IPM_ALG_AEAD)
