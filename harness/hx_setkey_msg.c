@@ -58,6 +58,7 @@ struct builder {
 	uint8_t addr[4][SOCKADDR_MAX]; /* what address tails point at */
 	size_t n_addrs;
 	size_t octets; /* no less than the message takes */
+	bool too_long; /* something does not fit its field */
 };
 
 /* A new extension of this type, all of its fields 0. */
@@ -86,6 +87,7 @@ push_key(struct builder *b, uint16_t type, struct ipm_span key)
 	struct pfk_ext *e = push(b, type);
 
 	e->value[0] = 8 * (uint64_t)key.len;
+	b->too_long = b->too_long || e->value[0] > UINT16_MAX;
 	push_tail(b, e, key);
 }
 
@@ -229,12 +231,13 @@ finish(const struct builder *b, const struct hx_setkey_stmt *st,
 {
 	const size_t cap = PFK_HDR_LEN + b->octets;
 	struct hx_octets o = { malloc(cap), 0 };
-	enum ipm_err e;
+	enum ipm_err e = IPM_ERR_BADARG;
 
 	if (o.p == NULL)
 		return IPM_ERR_NOMEM;
-	e = pfk_encode(
-	    &hx_setkey_codec, &b->msg, b->ext, b->n, o.p, cap, &o.len);
+	if (!b->too_long)
+		e = pfk_encode(
+		    &hx_setkey_codec, &b->msg, b->ext, b->n, o.p, cap, &o.len);
 	if (e == IPM_OK && m->n == m->cap) {
 		const size_t n = m->cap == 0 ? 16 : 2 * m->cap;
 		struct hx_setkey_msg *p = realloc(m->msg, n * sizeof(*p));
@@ -362,6 +365,7 @@ push_range(struct builder *b, uint16_t type, const struct hx_setkey_stmt *st,
 	    b, type, &r->addr, st->upper, r->prefix, misc ? icmp : r->port);
 }
 
+/* [MAN-pfkey-02] Policies are told in messages of their own. */
 static enum ipm_err
 compile_spd(const struct hx_setkey_stmt *st, uint8_t type, uint32_t pid,
     struct hx_setkey_msgs *m)

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "hx_check.h"
+#include "hx_cmd_setkey.h"
 #include "hx_pfkey.h"
 #include "hx_replay.h"
 #include "hx_stats.h"
@@ -23,6 +24,7 @@ static const struct {
 	{ "explain", hx_cmd_explain, "one frame of a capture in full" },
 	{ "check", hx_cmd_check, "run vector and sidecar files" },
 	{ "pfkey", hx_cmd_pfkey, "PF_KEY messages: decode, encode" },
+	{ "setkey", hx_cmd_setkey, "setkey(8) on a key engine of our own" },
 	{ "sysctl", hx_cmd_sysctl, "the variables: show and set them" },
 	{ "stats", hx_cmd_stats, "the counters and when they count" },
 	{ "reasons", hx_cmd_reasons, "every way a packet can end" },

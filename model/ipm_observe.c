@@ -13,6 +13,7 @@
 
 #include <string.h>
 
+#include "ipm_open.h"
 #include "transform/ipm_tunnel.h"
 #include "transform/ipm_udpencap.h"
 #include "wire/ipm_upper.h"
@@ -151,50 +152,13 @@ no_sa(struct view *v)
 	return finish(v, IPM_R_NO_SA);
 }
 
-/* Looks at the window before any cryptography [ESP-3.4.3-08]. */
-static enum ipm_reason
-window_check(struct view *v, const struct ipm_replay *r, struct ipm_layer *l,
-    bool on, uint32_t seq_lo, uint64_t *seq)
+static struct ipm_opening
+opening(const struct view *v, struct ipm_layer *l)
 {
-	enum ipm_reason reason = ipm_replay_infer(r, v->pf, seq_lo, seq);
-
-	l->has_seq = true;
-	l->seq = seq_lo;
-	if (r->esn) {
-		l->has_seq_hi = reason == IPM_R_OK;
-		l->seq_hi = (uint32_t)(*seq >> 32);
-		step(v, IPM_STEP_ESN_INFER, reason, r->top, *seq);
-	}
-	if (!on)
-		return IPM_R_OK;
-	l->has_window = r->size != 0;
-	l->window = r->size;
-	l->top = r->top;
-	if (reason == IPM_R_OK)
-		reason = ipm_replay_check(r, v->pf, *seq);
-	step(v, IPM_STEP_WINDOW, reason, *seq, r->top);
-	return reason;
-}
-
-/* The ICV has held: the window moves only now [ESP-3.4.3-20]. */
-static enum ipm_reason
-window_move(struct view *v, struct ipm_replay *r, uint64_t seq)
-{
-	uint64_t top = r->top;
-	enum ipm_reason reason = ipm_replay_mark(r, v->pf, seq);
-
-	step(v, IPM_STEP_WINDOW_MOVE, reason, top, r->top);
-	return reason;
-}
-
-/* An accepted layer counts on its SA. */
-static void
-account(struct view *v, struct ipm_sa *sa, size_t octets)
-{
-	sa->packets++;
-	sa->octets += octets;
-	if (sa->first_use == 0)
-		sa->first_use = v->env->sec;
+	return (struct ipm_opening){ .pf = v->pf,
+		.trace = v->opts->trace,
+		.explain = v->opts->explain,
+		.layer = l };
 }
 
 static void
@@ -261,49 +225,6 @@ unwrap(struct view *v, struct ipm_layer *l, const struct ipm_sa *sa, uint8_t nh,
 	return r == IPM_R_OK ? CONTINUE : finish(v, r);
 }
 
-/* RFC 4303 A3: after many failures, try larger high halves [ESP-A3.2-01]. */
-struct esp_try {
-	const struct ipm_esp_sa *sa;
-	struct ipm_span esp;
-	uint8_t *out;
-	size_t cap;
-	struct ipm_esp_opened *o;
-};
-
-static enum ipm_reason
-esp_resync(struct view *v, struct ipm_replay *r, const struct esp_try *t,
-    struct ipm_layer *l, uint64_t seq)
-{
-	uint32_t tries = ipm_replay_failed(r, v->pf);
-	enum ipm_reason reason = IPM_R_ICV_BAD;
-
-	for (uint32_t i = 1; i <= tries && reason == IPM_R_ICV_BAD; i++) {
-		uint64_t larger = seq + ((uint64_t)i << 32);
-
-		v->o->resync_tried++;
-		reason = ipm_esp_open(t->sa, v->pf, t->esp, larger, t->out,
-		    t->cap, false, NULL, t->o);
-		step(v, IPM_STEP_RESYNC,
-		    t->o->icv_ok ? IPM_R_OK : IPM_R_ICV_BAD, larger >> 32, i);
-		if (t->o->icv_ok) {
-			l->seq_hi = (uint32_t)(larger >> 32);
-			ipm_replay_resync(r, larger);
-		}
-	}
-	return reason;
-}
-
-static void
-note_icv(struct ipm_layer *l, size_t icv_len, const uint8_t *computed,
-    const uint8_t *received, bool explain)
-{
-	l->icv_len = (uint8_t)icv_len;
-	l->has_computed = explain;
-	memcpy(l->received, received, icv_len);
-	if (explain)
-		memcpy(l->computed, computed, icv_len);
-}
-
 /* esp is the ESP packet in hand; udp tells that it came in a datagram. */
 static enum next
 open_esp(struct view *v, struct ipm_layer *l, struct ipm_derived_sa *dsa,
@@ -311,6 +232,7 @@ open_esp(struct view *v, struct ipm_layer *l, struct ipm_derived_sa *dsa,
 {
 	struct ipm_sa *sa = sa_of(v, dsa);
 	struct ipm_replay *win = window_of(v, sa);
+	struct ipm_opening op = opening(v, l);
 	struct ipm_esp_opened eo;
 	bool use_window;
 	bool resynced = false;
@@ -330,25 +252,27 @@ open_esp(struct view *v, struct ipm_layer *l, struct ipm_derived_sa *dsa,
 	if (ipm_sw(v->pf, IPM_SW_ESP_ALIGN4) != IPM_OFF &&
 	    (v->ip.hlen % 4 != 0 || v->ip.packet.len % 4 != 0))
 		return finish(v, IPM_R_BAD_LENGTH);
-	r = window_check(v, win, l, use_window && !dsa->esp.old, seq_lo, &seq);
+	r = ipm_window_check(
+	    &op, win, use_window && !dsa->esp.old, seq_lo, &seq);
 	if (r != IPM_R_OK) {
 		ipm_replay_other(win, v->pf);
 		return finish(v, r);
 	}
 
-	struct esp_try t = { &dsa->esp, esp, v->w->buf[v->side] + v->ip.hlen,
+	struct ipm_esp_try t = { &dsa->esp, esp,
+		v->w->buf[v->side] + v->ip.hlen,
 		sizeof v->w->buf[0] - v->ip.hlen, &eo };
 	r = ipm_esp_open(t.sa, v->pf, esp, seq, t.out, t.cap, v->opts->explain,
 	    v->opts->trace, &eo);
 	if (r == IPM_R_ICV_BAD) {
-		note_icv(
-		    l, eo.icv_len, eo.computed, eo.received, v->opts->explain);
-		r = esp_resync(v, win, &t, l, seq);
+		ipm_note_icv(&op, eo.icv_len, eo.computed, eo.received);
+		r = ipm_esp_resync(&op, win, &t, seq);
+		v->o->resync_tried += op.resync_tried;
 		resynced = eo.icv_ok;
 		seq = (uint64_t)l->seq_hi << 32 | seq_lo;
 	}
 	if (eo.icv_ok && use_window && !resynced) {
-		enum ipm_reason moved = window_move(v, win, seq);
+		enum ipm_reason moved = ipm_window_move(&op, win, seq);
 		if (moved != IPM_R_OK)
 			return finish(v, moved);
 	}
@@ -383,7 +307,7 @@ open_esp(struct view *v, struct ipm_layer *l, struct ipm_derived_sa *dsa,
 		return finish(v, IPM_R_EMPTY_PAYLOAD);
 	n = unwrap(v, l, sa, l->nh, t.out, eo.payload.len);
 	if (n == CONTINUE)
-		account(v, sa, v->ip.packet.len);
+		ipm_sa_account(sa, v->env, v->ip.packet.len);
 	return n;
 }
 
@@ -480,28 +404,6 @@ open_udp(struct view *v)
 	return open_esp(v, le, dsa, udp.payload);
 }
 
-static enum ipm_reason
-ah_resync(struct view *v, struct ipm_replay *r, const struct ipm_ah_sa *sa,
-    struct ipm_layer *l, uint64_t seq, struct ipm_ah_opened *ao)
-{
-	uint32_t tries = ipm_replay_failed(r, v->pf);
-	enum ipm_reason reason = IPM_R_ICV_BAD;
-
-	for (uint32_t i = 1; i <= tries && reason == IPM_R_ICV_BAD; i++) {
-		uint64_t larger = seq + ((uint64_t)i << 32);
-
-		v->o->resync_tried++;
-		reason = ipm_ah_open(sa, v->pf, &v->opts->ah_knobs, &v->ip,
-		    larger, v->w->head, sizeof v->w->head, false, NULL, ao);
-		step(v, IPM_STEP_RESYNC, reason, larger >> 32, i);
-		if (ao->icv_ok) {
-			l->seq_hi = (uint32_t)(larger >> 32);
-			ipm_replay_resync(r, larger);
-		}
-	}
-	return reason;
-}
-
 static enum next
 open_ah(struct view *v)
 {
@@ -509,6 +411,7 @@ open_ah(struct view *v)
 	struct ipm_layer *l = push(v, IPM_L_AH);
 	struct ipm_derived_sa *dsa;
 	struct ipm_ah_opened ao;
+	struct ipm_opening op = opening(v, l);
 	struct ipm_replay *win;
 	struct ipm_sa *sa;
 	enum ipm_reason r;
@@ -534,7 +437,7 @@ open_ah(struct view *v)
 	l->has_ahlen = true;
 	l->ahlen = (uint16_t)((ah.p[1] + (dsa->ah.old ? 0U : 2U)) * 4U +
 	    (dsa->ah.old ? 8U : 0U));
-	r = window_check(v, win, l, !dsa->ah.old, seq_lo, &seq);
+	r = ipm_window_check(&op, win, !dsa->ah.old, seq_lo, &seq);
 	if (r != IPM_R_OK) {
 		ipm_replay_other(win, v->pf);
 		return finish(v, r);
@@ -544,11 +447,14 @@ open_ah(struct view *v)
 	    v->w->head, sizeof v->w->head, v->opts->explain, v->opts->trace,
 	    &ao);
 	if (r == IPM_R_ICV_BAD) {
-		note_icv(
-		    l, ao.icv_len, ao.computed, ao.received, v->opts->explain);
-		r = ah_resync(v, win, &dsa->ah, l, seq, &ao);
+		ipm_note_icv(&op, ao.icv_len, ao.computed, ao.received);
+		r = ipm_ah_resync(&op, win,
+		    &(struct ipm_ah_try){ &dsa->ah, &v->opts->ah_knobs, &v->ip,
+			v->w->head, sizeof v->w->head, &ao },
+		    seq);
+		v->o->resync_tried += op.resync_tried;
 	} else if (r == IPM_R_OK && !dsa->ah.old) {
-		r = window_move(v, win, seq);
+		r = ipm_window_move(&op, win, seq);
 	}
 	if (r != IPM_R_OK)
 		return finish(v, r);
@@ -562,7 +468,7 @@ open_ah(struct view *v)
 	memcpy(out, ao.payload.p, ao.payload.len);
 	n = unwrap(v, l, sa, l->nh, out, ao.payload.len);
 	if (n == CONTINUE)
-		account(v, sa, v->ip.packet.len);
+		ipm_sa_account(sa, v->env, v->ip.packet.len);
 	return n;
 }
 
@@ -611,7 +517,7 @@ open_ipcomp(struct view *v)
 		.sealed = packet });
 	n = unwrap(v, l, sa, co.next_header, out, co.payload.len);
 	if (n == CONTINUE && dsa != NULL)
-		account(v, sa_of(v, dsa), v->ip.packet.len);
+		ipm_sa_account(sa_of(v, dsa), v->env, v->ip.packet.len);
 	return n;
 }
 
@@ -651,7 +557,7 @@ open_ipip(struct view *v)
 	memcpy(out, payload.p, payload.len);
 	n = unwrap(v, l, sa, l->nh, out, payload.len);
 	if (n == CONTINUE)
-		account(v, sa, v->ip.packet.len);
+		ipm_sa_account(sa, v->env, v->ip.packet.len);
 	return n;
 }
 

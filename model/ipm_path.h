@@ -50,7 +50,8 @@ struct ipm_effect {
 	uint32_t pcb;           /* DELIVER: the socket's id */
 	struct ipm_addr from;   /* DELIVER */
 	uint16_t from_port;
-	int log; /* LOG: row */
+	uint64_t frame; /* DROP: of an earlier fragment, 0 the packet in hand */
+	int log;        /* LOG: row */
 };
 
 /* The SA that an outbound packet would need. */
@@ -90,7 +91,8 @@ enum {
 	IPM_M_AUTHIPHDR = 1 << 0,
 	IPM_M_AUTHIPDGM = 1 << 1,
 	IPM_M_DECRYPTED = 1 << 2,
-	IPM_M_SKIP_FIREWALL = 1 << 3
+	IPM_M_SKIP_FIREWALL = 1 << 3,
+	IPM_M_SUM_VALID = 1 << 4 /* the upper layer's checksum counts as right */
 };
 
 /* PACKET_TAG_IPSEC_IN_DONE: one transform undone (facts datapath 0.2). */

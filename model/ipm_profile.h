@@ -147,6 +147,43 @@ enum {
 	IPM_HISTORY_DESTINATION,
 	IPM_HISTORY_BOTH
 };
+enum {
+	IPM_TAG_BADAUTH,
+	IPM_TAG_NOXFORM
+};
+enum {
+	IPM_MARKS_KEPT,
+	IPM_MARKS_IP6_INPUT,
+	IPM_MARKS_DECAP
+};
+enum {
+	IPM_NESTED_OPEN,
+	IPM_NESTED_LEAVE
+};
+enum {
+	IPM_OCTET_LAST,
+	IPM_OCTET_FIRST
+};
+enum {
+	IPM_NATT_OBEY,
+	IPM_NATT_IGNORE
+};
+enum {
+	IPM_KEEPALIVE_CONSUME,
+	IPM_KEEPALIVE_DELIVER
+};
+enum {
+	IPM_PLAIN_OPEN,
+	IPM_PLAIN_LEAVE
+};
+enum {
+	IPM_NOSOCK_CHECK,
+	IPM_NOSOCK_SKIP
+};
+enum {
+	IPM_ICMP_SEND,
+	IPM_ICMP_SUPPRESS
+};
 
 /* A profile in use: a row of the table, perhaps with switches changed. */
 struct ipm_profile {

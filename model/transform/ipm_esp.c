@@ -91,6 +91,16 @@ open_block(const struct ipm_alg *enc, const struct ipm_profile *pf)
 	return cipher_block(enc);
 }
 
+bool
+ipm_esp_fills(
+    const struct ipm_esp_sa *sa, const struct ipm_profile *pf, size_t len)
+{
+	size_t around = head_len(sa) + sa->enc->iv_len + ipm_esp_icv_len(sa);
+
+	return len >= shortest(sa) &&
+	    (len - around) % open_block(sa->enc, pf) == 0;
+}
+
 /* --- integrity ----------------------------------------------------------- */
 
 static enum ipm_err
@@ -321,13 +331,11 @@ ipm_esp_open(const struct ipm_esp_sa *sa, const struct ipm_profile *pf,
 	o->next_header = 0;
 	o->choices.pad_len = 0;
 	o->payload = ipm_span(NULL, 0);
-	if (esp.len < shortest(sa))
+	if (!ipm_esp_fills(sa, pf, esp.len))
 		return IPM_R_BAD_LENGTH;
 	c.covered = ipm_span_sub(esp, 0, esp.len - o->icv_len);
 	c.body = ipm_span_from(c.covered, head + iv_len);
 	c.icv = esp.p + c.covered.len;
-	if (c.body.len % open_block(sa->enc, pf) != 0)
-		return IPM_R_BAD_LENGTH;
 	if (cap < esp.len)
 		return IPM_R_NO_MEMORY;
 
@@ -367,18 +375,25 @@ fills(const struct ipm_esp_sa *sa, size_t block, size_t len, size_t pad_len)
 }
 
 uint8_t
-ipm_esp_pad_min(
-    const struct ipm_esp_sa *sa, const struct ipm_profile *pf, size_t len)
+ipm_esp_pad_to(const struct ipm_esp_sa *sa, bool ctr_blocks, size_t len)
 {
-	bool ctr_blocks = sa->enc->nonce == IPM_NONCE_CTR &&
-	    ipm_sw(pf, IPM_SW_ESP_CTR_PAD) != IPM_OFF;
-	size_t block = ctr_blocks ? CTR_BLOCK : cipher_block(sa->enc);
+	size_t block = ctr_blocks && sa->enc->nonce == IPM_NONCE_CTR
+	    ? CTR_BLOCK
+	    : cipher_block(sa->enc);
 	uint8_t pad_len = 0;
 
 	/* [ESP-2.4-03] The least that fits; at most 15 octets. */
 	while (!fills(sa, block, len, pad_len) && pad_len < IPM_ESP_PAD_MAX)
 		pad_len++;
 	return pad_len;
+}
+
+uint8_t
+ipm_esp_pad_min(
+    const struct ipm_esp_sa *sa, const struct ipm_profile *pf, size_t len)
+{
+	return ipm_esp_pad_to(
+	    sa, ipm_sw(pf, IPM_SW_ESP_CTR_PAD) != IPM_OFF, len);
 }
 
 bool

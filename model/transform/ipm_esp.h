@@ -74,6 +74,11 @@ struct ipm_esp_opened {
 enum ipm_reason ipm_esp_peek(
     const struct ipm_esp_sa *sa, struct ipm_span esp, uint32_t *seq_lo);
 
+/* Is len (SPI up to the ICV) long enough, and its encrypted part a multiple of
+ * the cipher's block (switch esp-ctr-block)? */
+bool ipm_esp_fills(
+    const struct ipm_esp_sa *sa, const struct ipm_profile *pf, size_t len);
+
 /*
  * Opens one ESP packet.
  *
@@ -112,6 +117,9 @@ enum ipm_reason ipm_esp_open(const struct ipm_esp_sa *sa,
  */
 uint8_t ipm_esp_pad_min(
     const struct ipm_esp_sa *sa, const struct ipm_profile *pf, size_t len);
+/* The same with AES-CTR in blocks of 16 octets or not, whatever the switch. */
+uint8_t ipm_esp_pad_to(
+    const struct ipm_esp_sa *sa, bool ctr_blocks, size_t len);
 
 /* Fills choices->pad by sa->pad_fill; random pads come from the tape.
  * False when the tape is too short. */

@@ -4,7 +4,8 @@
 
 /* --- tunnels ----------------------------------------------------------------- */
 
-/* [MAN-dfbit-01] [MAN-dfbit-02] [MAN-dfbit-03] [MAN-dfbit-04] */
+/* [MAN-dfbit-01] [MAN-dfbit-02] [MAN-dfbit-03] [MAN-dfbit-04]
+ * [MAN-dfbit-06] */
 bool
 ipm_knob_df_outer(int32_t dfbit, uint8_t inner_version, bool inner_df)
 {
@@ -35,6 +36,7 @@ static const enum ipm_ecn_encap ingress[][3] = {
 	    IPM_ECN_ENCAP_CE_TO_ECT0 },
 };
 
+/* [MAN-ecn-01] [MAN-ecn-02] */
 uint8_t
 ipm_knob_ecn_ingress(
     const struct ipm_profile *pf, int32_t ecn, uint8_t inner_tos)
@@ -73,9 +75,19 @@ ipm_knob_decap_rules(const struct ipm_profile *pf, int32_t ecn)
 	};
 }
 
+/* --- ESP ----------------------------------------------------------------------- */
+
+bool
+ipm_knob_ctr_blocks(const struct ipm_sysctls *s, const struct ipm_profile *pf)
+{
+	return ipm_sw(pf, IPM_SW_ESP_CTR_PAD) == IPM_ON &&
+	    (ipm_sw(pf, IPM_SW_SYSCTL_LATER) == IPM_OFF ||
+		s->v[IPM_SV_CTR_COMPATIBILITY] != 0);
+}
+
 /* --- AH ------------------------------------------------------------------------ */
 
-/* [MAN-cleartos-01] [MAN-offsetmask-01] */
+/* [MAN-cleartos-01] [MAN-cleartos-02] [MAN-offsetmask-01] */
 struct ipm_ah_knobs
 ipm_knob_ah(const struct ipm_sysctls *s)
 {
@@ -98,7 +110,11 @@ ipm_knob_def_policy(
 	return v == 0 ? IPM_POLICY_DISCARD : IPM_POLICY_NONE;
 }
 
-/* The four variables of a family: by protocol (ESP, AH), then by mode. */
+/*
+ * The four variables of a family: by protocol (ESP, AH), then by mode
+ * [MAN-deflev-04] [MAN-deflev-05] [MAN-deflev-06] [MAN-deflev-07]
+ * [MAN-deflev-08] [MAN-deflev-09] [MAN-deflev-10] [MAN-deflev-11].
+ */
 static const enum ipm_sysvar deflevs[2][2][2] = {
 	{ { IPM_SV_ESP_TRANS_DEFLEV4, IPM_SV_ESP_NET_DEFLEV4 },
 	    { IPM_SV_AH_TRANS_DEFLEV4, IPM_SV_AH_NET_DEFLEV4 } },
@@ -156,13 +172,14 @@ ipm_knob_level(struct ipm_sysctls *s, const struct ipm_profile *pf,
 	n = rewrite(s, vars);
 	if (rewritten != NULL)
 		*rewritten = n;
+	/* [MAN-deflev-02] [MAN-deflev-03] [MAN-deflev-13] Read at each use. */
 	if (req->level == IPM_LEVEL_DEFAULT)
 		return by_default(s, pf, req, vars);
 	/* [MAN-level-01] [MAN-level-02] [MAN-level-03] */
 	return req->level == IPM_LEVEL_USE ? IPM_LEVEL_USE : IPM_LEVEL_REQUIRE;
 }
 
-/* [MAN-enable-05] [MAN-enable-06] [MAN-enable-07] */
+/* [MAN-enable-01] [MAN-enable-05] [MAN-enable-06] [MAN-enable-07] */
 bool
 ipm_knob_enabled(const struct ipm_sysctls *s, unsigned proto)
 {
@@ -178,7 +195,7 @@ ipm_knob_enabled(const struct ipm_sysctls *s, unsigned proto)
 	}
 }
 
-/* [MAN-policyhist-01] [MAN-policyhist-02] */
+/* [MAN-policyhist-06] The check itself is the input path's. */
 bool
 ipm_knob_history(const struct ipm_sysctls *s)
 {
@@ -248,7 +265,6 @@ address_delta(const struct ipm_addr *sa, const struct ipm_addr *original)
 	return d;
 }
 
-/* [MAN-nattcksum-05] */
 uint16_t
 ipm_natt_delta(const struct ipm_addr *sa_src, const struct ipm_addr *sa_dst,
     const struct ipm_addr *oai, const struct ipm_addr *oar)

@@ -38,6 +38,13 @@ enum ipm_reason ipm_knob_ecn_egress(const struct ipm_profile *pf, int32_t ecn,
 struct ipm_decap_rules ipm_knob_decap_rules(
     const struct ipm_profile *pf, int32_t ecn);
 
+/* --- ESP ----------------------------------------------------------------------- */
+
+/* Does a sender fill AES-CTR payloads to 16-octet blocks (ipm_esp_pad_to)?
+ * Switch esp-ctr-pad, and ctr_compatibility where it exists. */
+bool ipm_knob_ctr_blocks(
+    const struct ipm_sysctls *s, const struct ipm_profile *pf);
+
 /* --- AH ------------------------------------------------------------------------ */
 
 /* ah_cleartos (not 0: on), ah_offsetmask (its low 16 bits). */

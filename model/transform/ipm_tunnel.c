@@ -145,6 +145,24 @@ inner_ok(const struct ipm_profile *pf, uint8_t version, struct ipm_span payload,
 }
 
 enum ipm_reason
+ipm_tunnel_tos(const struct ipm_profile *pf,
+    const struct ipm_decap_rules *rules, uint8_t outer_tos, uint8_t inner_tos,
+    struct ipm_trace *trace, uint8_t *tos)
+{
+	enum ipm_reason r = ipm_ecn_decap(rules->no_ecn ? IPM_ECN_NONE
+		: rules->ecn_gif                        ? IPM_ECN_GIF
+					: ipm_sw(pf, IPM_SW_ECN_DECAP),
+	    ipm_sw(pf, IPM_SW_STRICT) != IPM_OFF, outer_tos, inner_tos, tos);
+
+	ipm_trace_add(trace, IPM_STEP_ECN, r, outer_tos, inner_tos);
+	if (r != IPM_R_OK)
+		return r;
+	if (rules->copy_dscp)
+		*tos = (uint8_t)((outer_tos & DSCP_MASK) | (*tos & ECN_MASK));
+	return IPM_R_OK;
+}
+
+enum ipm_reason
 ipm_tunnel_exit(const struct ipm_profile *pf,
     const struct ipm_decap_rules *rules, const struct ipm_ip *outer, uint8_t nh,
     uint8_t *payload, size_t len, struct ipm_trace *trace,
@@ -167,15 +185,9 @@ ipm_tunnel_exit(const struct ipm_profile *pf,
 	if (r != IPM_R_OK)
 		return r;
 
-	r = ipm_ecn_decap(rules->no_ecn ? IPM_ECN_NONE
-		: rules->ecn_gif        ? IPM_ECN_GIF
-					: ipm_sw(pf, IPM_SW_ECN_DECAP),
-	    ipm_sw(pf, IPM_SW_STRICT) != IPM_OFF, outer->tos, in.tos, &tos);
-	ipm_trace_add(trace, IPM_STEP_ECN, r, outer->tos, in.tos);
+	r = ipm_tunnel_tos(pf, rules, outer->tos, in.tos, trace, &tos);
 	if (r != IPM_R_OK)
 		return r;
-	if (rules->copy_dscp)
-		tos = (uint8_t)((outer->tos & DSCP_MASK) | (tos & ECN_MASK));
 	/* [ECN-RFC3168-21] */
 	if (tos != in.tos)
 		ipm_ip_set_tos(payload, version, tos);

@@ -49,6 +49,14 @@ struct ipm_decap_rules {
 };
 
 /*
+ * The inner TOS octet or traffic class behind the exit, by the switches
+ * ecn-decap and strict.  IPM_R_OK with *tos, or ECN_BAD.
+ */
+enum ipm_reason ipm_tunnel_tos(const struct ipm_profile *pf,
+    const struct ipm_decap_rules *rules, uint8_t outer_tos, uint8_t inner_tos,
+    struct ipm_trace *trace, uint8_t *tos);
+
+/*
  * The inner packet of a tunnel.
  *
  *   outer    the packet it came in

@@ -220,6 +220,16 @@ BAD_SETKEY = [
     'add 1.2.3.4 1.2.3.4 esp 0x1000 -E null "";\n' * 2,
     '# only a comment\n', '\x01', '{', 'flush; ?',
     'frobnicate;', 'add ' + 'a' * 100 + ' b esp 1;',
+    # What the tool reads, or refuses in its own words.
+    'add a a esp 4294967552 -r 300 -lh 5 -E simple -A null;',
+    'add -46 a b esp-old 256 -E des-32iv 0x0011;',
+    'add -n4 a b esp 256 -E des-deriv 0x0011;',
+    'get a b ah 1 -m tunnel;\ndelete a b ah 1;\ndeleteall a b;',
+    'spdadd a/257[80] b[any] 300 -P out ipsec esp/transport//unique:5;',
+    'spdadd ::1 b icmp6 300,65535 -P in ipsec ah/tunnel/::1-::2/use;',
+    'spddelete ::1 b 58 1, -P in;', 'spdadd tagged "x" -P in none;',
+    'add ::1 b ipcomp 5 -C lzs -R; add ::1 b esp 256 -natt ::3[1] ::4[2] '
+    '-esn -E aes-ccm-12 "0123456789abcdefsal";',
 ]
 
 

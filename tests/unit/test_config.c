@@ -151,6 +151,36 @@ Test(config, content_tells_the_languages_apart)
 	cr_assert_null(c.sas);
 }
 
+/* What the engine is to be told of policies, in the order of the file. */
+Test(config, policies_are_kept_as_messages)
+{
+	static const char text[] =
+	    "spdadd 10.0.0.1 10.0.0.2 any -P in none;\n" ADD
+	    "spddelete 10.0.0.1 10.0.0.2 any -P in;\nspdflush;\n"
+	    "spdadd ::1 ::2\n tcp -P out discard;";
+	static const struct {
+		uint8_t type;
+		unsigned line;
+	} want[] = { { 14, 1 }, { 15, 2 }, { 19, 3 }, { 14, 5 } };
+	struct hx_config c;
+	struct hx_err err;
+
+	cr_assert(hx_config_parse(text, sizeof(text) - 1, "x", &c, &err), "%s",
+	    err.text);
+	cr_assert_eq(c.n, 1);
+	cr_assert_eq(c.policies.n, 4);
+	for (size_t i = 0; i < 4; i++) {
+		const struct hx_setkey_msg *m = &c.policies.msg[i];
+
+		cr_assert_eq(m->octets.p[1], want[i].type, "message %zu", i);
+		cr_assert_eq(m->octets.p[4] * 8U, m->octets.len);
+		cr_assert_eq(m->octets.p[12], HX_CONFIG_PID);
+		cr_assert_eq(m->line, want[i].line, "message %zu", i);
+	}
+	hx_config_free(&c);
+	cr_assert_eq(c.policies.n, 0);
+}
+
 Test(config, what_is_neither_is_refused_with_its_line)
 {
 	static const struct {

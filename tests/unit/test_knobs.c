@@ -309,7 +309,8 @@ Test(knobs, enc_filter_as_recorded)
 
 /* --- the whole domains --------------------------------------------------------- */
 
-/* [MAN-dfbit-01] [MAN-dfbit-02] [MAN-dfbit-03] [MAN-dfbit-04] facts 3.5 */
+/* [MAN-dfbit-01] [MAN-dfbit-02] [MAN-dfbit-03] [MAN-dfbit-04]
+ * [MAN-dfbit-06] facts 3.5 */
 Test(knobs, dfbit_over_its_domain)
 {
 	for (size_t i = 0; i < N_VALUES; i++)
@@ -466,6 +467,32 @@ Test(knobs, ecn_rules_are_the_same_exit)
 		}
 }
 
+/*
+ * Recorded (outbound-misc ctr-0-aes-ctr-128, ctr-1-aes-ctr-128): 48 octets of
+ * UDP leave as 100 and as 112 octets: 20 IP, 16 SPI to IV, 12 ICV.
+ */
+Test(knobs, ctr_compatibility_over_its_domain)
+{
+	struct ipm_esp_sa sa = { .enc = ipm_alg_by_name("aes-ctr") };
+
+	cr_assert_not_null(sa.enc);
+	for (int p = 0; p < IPM_N_PROFILES; p++)
+		for (size_t i = 0; i < N_VALUES; i++) {
+			struct ipm_profile pf = profile((enum ipm_profile_id)p);
+			bool blocks = p == IPM_PF_FREEBSD_2017 ||
+			    (p == IPM_PF_FREEBSD_13 && values[i] != 0);
+			struct ipm_sysctls s;
+
+			ipm_sysctls_init(&s);
+			s.v[IPM_SV_CTR_COMPATIBILITY] = values[i];
+			cr_assert_eq(ipm_knob_ctr_blocks(&s, &pf), blocks,
+			    "%s %d", pf.name, values[i]);
+			cr_assert_eq(20 + 16 + 48 + 2 + 12 +
+				ipm_esp_pad_to(&sa, blocks, 48),
+			    blocks ? 112 : 100);
+		}
+}
+
 /* [MAN-cleartos-01] [MAN-cleartos-02] [MAN-offsetmask-01] */
 Test(knobs, ah_over_its_domain)
 {
@@ -485,7 +512,7 @@ Test(knobs, ah_over_its_domain)
 	}
 }
 
-/* [MAN-defpolicy-01] [MAN-defpolicy-02] [MAN-defpolicy-03] [MAN-defpolicy-04]
+/* [MAN-defpolicy-02] [MAN-defpolicy-03] [MAN-defpolicy-04]
  * [MAN-defpolicy-05] */
 Test(knobs, def_policy_by_family)
 {
@@ -677,7 +704,7 @@ Test(knobs, enable_over_its_domain)
 			}
 }
 
-/* [MAN-policyhist-01] [MAN-policyhist-02] [MAN-policyhist-06] */
+/* [MAN-policyhist-06] */
 Test(knobs, history_over_its_domain)
 {
 	for (size_t i = 0; i < N_VALUES; i++) {
@@ -794,7 +821,7 @@ valid(const uint8_t *seg, const struct ipm_ip *ip)
 }
 
 /*
- * [MAN-nattcksum-02] [MAN-nattcksum-03] [MAN-nattcksum-04] [MAN-nattcksum-05]
+ * [MAN-nattcksum-02] [MAN-nattcksum-03] [MAN-nattcksum-04]
  * policy x original addresses x protocol x right, wrong or no checksum.
  */
 Test(knobs, natt_checksum_over_its_domain)

@@ -178,6 +178,10 @@ static const struct {
 				    "0100160011940000" SRC4 DST4 },
 };
 
+/*
+ * [PFKEY-2.1-05] [PFKEY-1.6-02] the header; [PFKEY-2.3.1-01] the SPI's octets;
+ * [PFKEY-2.3.1-02] the window; [PFKEY-2.3.3-01] both addresses.
+ */
 Test(setkey_msg, statements_become_the_octets_of_the_tool)
 {
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
@@ -195,4 +199,110 @@ Test(setkey_msg, statements_become_the_octets_of_the_tool)
 		expect(&m.msg[0].octets, rows[i].hex, what);
 		hx_setkey_msgs_free(&m);
 	}
+}
+
+/* What a configuration's SA becomes is what its statement becomes. */
+Test(setkey_msg, an_sa_makes_the_message_of_its_statement)
+{
+	static const char *const texts[] = {
+		"add 192.0.2.1 192.0.2.2 esp 0x1001 -m tunnel -r 4 -u 9 -lh 7 "
+		"-ls 6 -E aes-cbc \"0123456789abcdef\" -A hmac-sha1 "
+		"\"01234567890123456789\";",
+		"add ::1 ::2 ah 0x1001 -r 300 -f random-pad -A hmac-md5 "
+		"\"0123456789abcdef\";",
+		"add ::1 ::2 ipcomp 0x1001 -m transport -C deflate;",
+		"add ::1 ::2 esp 0x1001 -esn -E aes-gcm-16 "
+		"\"0123456789abcdefsalt\";",
+		"add ::1 ::2 esp 0x1001 -E null;",
+	};
+
+	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+		struct hx_setkey_msgs m = { 0 }, want = { 0 };
+		struct hx_setkey_stmt st;
+		struct hx_setkey s;
+		struct hx_err err;
+
+		cr_assert(
+		    hx_setkey_parse(texts[i], strlen(texts[i]), "t", &s, &err));
+		cr_assert_eq(hx_setkey_compile(&s.stmt[0], PID, &want), IPM_OK);
+		hx_setkey_of_sa(&s.stmt[0].sa, &st);
+		cr_assert_null(hx_setkey_unsaid(&st));
+		cr_assert_eq(hx_setkey_compile(&st, PID, &m), IPM_OK);
+		cr_assert_eq(m.msg[0].octets.len, want.msg[0].octets.len);
+		cr_assert_eq(memcmp(m.msg[0].octets.p, want.msg[0].octets.p,
+				 m.msg[0].octets.len),
+		    0, "row %zu", i);
+		hx_setkey_msgs_free(&m);
+		hx_setkey_msgs_free(&want);
+		hx_setkey_free(&s);
+	}
+}
+
+Test(setkey_msg, what_cannot_be_said_is_told)
+{
+	static const struct {
+		const char *text, *unsaid;
+		enum ipm_err result;
+	} rows[] = {
+		{ "add ::1 ::2 esp 256 -seq 5 -E null;", "-seq", IPM_OK },
+		{ "add ::1 ::2 ah 256 -flag align4 -A hmac-md5 "
+		  "\"0123456789abcdef\";",
+		    "-flag align4", IPM_OK },
+		{ "add ::1 ::2 esp 256 -flag noecn -E null;", NULL, IPM_OK },
+		{ "get ::1 ::2 esp 256;", NULL, IPM_OK },
+		/* Linux has a number that FreeBSD uses for nothing else. */
+		{ "add ::1 ::2 esp 256 -E aes-ccm-8 \"0123456789abcdefsal\";",
+		    NULL, IPM_OK },
+		{ "add ::1 ::2 esp 256 -E camellia-ctr "
+		  "\"0123456789abcdefsalt\";",
+		    NULL, IPM_ERR_UNSUPPORTED },
+		{ "add ::1 ::2 ah 256 -A aes-cmac \"0123456789abcdef\";", NULL,
+		    IPM_ERR_UNSUPPORTED },
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct hx_setkey_msgs m = { 0 };
+		struct hx_setkey s;
+		struct hx_err err;
+		const char *unsaid;
+
+		cr_assert(hx_setkey_parse(rows[i].text, strlen(rows[i].text),
+			      "t", &s, &err),
+		    "%s", err.text);
+		unsaid = hx_setkey_unsaid(&s.stmt[0]);
+		cr_assert_eq(unsaid == NULL, rows[i].unsaid == NULL);
+		if (unsaid != NULL)
+			cr_assert_str_eq(unsaid, rows[i].unsaid);
+		cr_assert_eq(hx_setkey_compile(&s.stmt[0], PID, &m),
+		    rows[i].result, "row %zu", i);
+		cr_assert_eq(m.n, rows[i].result == IPM_OK ? 1 : 0);
+		hx_setkey_msgs_free(&m);
+		hx_setkey_free(&s);
+	}
+}
+
+/* Lengths that no field can state: nothing is appended. */
+Test(setkey_msg, what_is_too_long_is_refused)
+{
+	static char text[9000];
+	const struct hx_setkey_opts o = { 0 };
+	struct hx_setkey_msgs m = { 0 };
+	struct hx_setkey s;
+	struct hx_err err;
+	size_t at;
+
+	/* sadb_key_bits has 16 bits: 8191 octets and no more. */
+	for (size_t octets = 8191; octets <= 8192; octets++) {
+		at = (size_t)snprintf(
+		    text, sizeof(text), "add ::1 ::2 ah 5 -A hmac-md5 \"");
+		memset(text + at, 'k', octets);
+		memcpy(text + at + octets, "\";", 3);
+		cr_assert(
+		    hx_setkey_parse_tool(text, strlen(text), &o, &s, &err));
+		cr_assert_eq(hx_setkey_compile(&s.stmt[0], PID, &m),
+		    octets == 8191 ? IPM_OK : IPM_ERR_BADARG);
+		cr_assert_eq(m.n, 1);
+		hx_setkey_free(&s);
+	}
+	hx_setkey_msgs_free(&m);
 }

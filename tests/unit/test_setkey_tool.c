@@ -447,7 +447,7 @@ Test(setkey_tool, the_null_cipher_has_a_key_as_the_switch_says)
 	}
 }
 
-/* Names: every pair of one family for add, get, deleteall; one address alone
+/* [PFKEY-2.3.3-02] Names: every pair of one family for add, get, deleteall; one address alone
  * for delete, spdadd, spddelete. */
 Test(setkey_tool, names_stand_for_all_their_addresses)
 {
@@ -579,4 +579,51 @@ Test(setkey_tool, the_answer_to_register_is_read)
 	refused[2] = 22;
 	cr_assert_not(
 	    hx_setkey_read_algs(ipm_span(refused, sizeof(refused)), &a));
+}
+
+/* Names of upper-layer protocols: those of protocols(5), their second names,
+ * and the two that the tool adds. */
+Test(setkey_tool, upper_layer_protocols_have_names)
+{
+	static const struct {
+		const char *word;
+		int number; /* -1: refused */
+	} rows[] = {
+		{ "any", 255 },
+		{ "tcp", 6 },
+		{ "TCP", 6 },
+		{ "Tcp", -1 },
+		{ "udp", 17 },
+		{ "icmp", 1 },
+		{ "icmp6", 58 },
+		{ "ipv6-icmp", 58 },
+		{ "IPV6-ICMP", 58 },
+		{ "ip4", 4 },
+		{ "ipencap", 4 },
+		{ "ip", 0 },
+		{ "esp", 50 },
+		{ "carp", 112 },
+		{ "vrrp", 112 },
+		{ "sctp", 132 },
+		{ "3pc", 34 },
+		{ "pfsync", 240 },
+		{ "0", 0 },
+		{ "255", 255 },
+		{ "nosuch", -1 },
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct reading r;
+		char text[100];
+
+		(void)snprintf(text, sizeof(text),
+		    "spdadd ::1 ::2 %s -P in none;", rows[i].word);
+		read_as(text, &(struct hx_setkey_opts){ 0 }, &r);
+		cr_assert_eq(r.s.failed, rows[i].number < 0, "%s: %s",
+		    rows[i].word, r.said);
+		if (!r.s.failed)
+			cr_assert_eq(r.s.stmt[0].upper, rows[i].number, "%s",
+			    rows[i].word);
+		hx_setkey_free(&r.s);
+	}
 }
