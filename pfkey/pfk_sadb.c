@@ -71,7 +71,7 @@ address(const struct pfk_req *rq, enum pfk_exttype type)
 	struct ipm_end end;
 	uint8_t prefix, proto;
 
-	pfk_read_end(rq, type, &end, &prefix, &proto);
+	pfk_read_end(rq, (uint16_t)type, &end, &prefix, &proto);
 	return end.addr;
 }
 

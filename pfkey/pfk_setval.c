@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "pfk_int.h"
+#include "transform/ipm_knobs.h"
 
 /* sadb_sa_flags (net/pfkeyv2.h). */
 enum {
@@ -316,43 +317,22 @@ init(struct job *j)
 
 /* --- NAT traversal -------------------------------------------------------------------- */
 
-static uint16_t
-add_words(uint16_t a, uint32_t b)
-{
-	uint32_t sum = a + b;
-
-	return (uint16_t)((sum & 0xffff) + (sum >> 16));
-}
-
-/* Facts datapath 2.9: the checksum of a packet that says `was` and should have
- * said `original`. */
-static uint16_t
-add_delta(uint16_t delta, const uint8_t *was, const uint8_t *original)
-{
-	for (int i = 0; i < 4; i += 2) {
-		delta = add_words(delta, ipm_load16(was + i) ^ 0xffffU);
-		delta = add_words(delta, ipm_load16(original + i));
-	}
-	return delta;
-}
-
 /* One original address: IPv4 alone; the SA's own is not kept. */
 static int
 original(const struct pfk_req *rq, enum pfk_exttype type,
-    const struct ipm_addr *own, struct ipm_addr *to, uint16_t *delta)
+    const struct ipm_addr *own, struct ipm_addr *to)
 {
 	struct ipm_end end;
 	uint8_t prefix, proto;
 
 	if (!pfk_rq_has(rq, type))
 		return 0;
-	pfk_read_end(rq, type, &end, &prefix, &proto);
+	pfk_read_end(rq, (uint16_t)type, &end, &prefix, &proto);
 	if (end.addr.family != 4)
 		return PFK_EINVAL;
 	if (ipm_addr_equal(&end.addr, own))
 		return 0;
 	*to = end.addr;
-	*delta = add_delta(*delta, own->octet, end.addr.octet);
 	return 0;
 }
 
@@ -376,14 +356,16 @@ pfk_setnatt(
 	    sport == 0 || dport == 0)
 		return PFK_EINVAL;
 	if (idx->mode != IPM_MODE_TUNNEL) {
-		err = original(rq, PFK_EXT_X_NAT_T_OAI, &idx->src, &f->natt.oai,
-		    &f->natt.delta);
+		err =
+		    original(rq, PFK_EXT_X_NAT_T_OAI, &idx->src, &f->natt.oai);
 		if (err == 0)
-			err = original(rq, PFK_EXT_X_NAT_T_OAR, &idx->dst,
-			    &f->natt.oar, &f->natt.delta);
+			err = original(
+			    rq, PFK_EXT_X_NAT_T_OAR, &idx->dst, &f->natt.oar);
 	}
 	if (err != 0)
 		return err;
+	f->natt.delta =
+	    ipm_natt_delta(&idx->src, &idx->dst, &f->natt.oai, &f->natt.oar);
 	f->fill.natt = &f->natt;
 	f->fill.sport = sport;
 	f->fill.dport = dport;
