@@ -140,10 +140,6 @@ bool hx_setkey_parse(const char *buf, size_t len, const char *file,
 bool hx_setkey_parse_tool(const char *buf, size_t len,
     const struct hx_setkey_opts *o, struct hx_setkey *s, struct hx_err *err);
 
-/* PF_KEY's number of an algorithm: FreeBSD's, else Linux's where FreeBSD has
- * another use for none; 0 when it has none. */
-uint8_t hx_setkey_alg_number(const struct ipm_alg *alg);
-
 /* What carrying out a script left behind. */
 struct hx_setkey_result {
 	struct hx_salist sas;

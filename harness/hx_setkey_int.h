@@ -6,7 +6,7 @@
  * includes this.
  */
 
-#include "hx_setkey.h"
+#include "hx_setkey_msg.h"
 #include "pfk_policy.h"
 
 /* A token: octets of the script's text and where they stand. */

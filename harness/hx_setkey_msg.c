@@ -452,7 +452,9 @@ hx_setkey_alg_number(const struct ipm_alg *alg)
 	if (alg->sadb_freebsd != 0 || alg->sadb_linux == 0)
 		return alg->sadb_freebsd;
 	for (size_t i = 0; i < ipm_n_algs; i++)
-		if (ipm_algs[i].kind == alg->kind &&
+		/* Ciphers and combined modes are numbered together. */
+		if ((ipm_algs[i].kind == IPM_ALG_AUTH) ==
+			(alg->kind == IPM_ALG_AUTH) &&
 		    ipm_algs[i].sadb_freebsd == alg->sadb_linux)
 			return 0;
 	return alg->sadb_linux;

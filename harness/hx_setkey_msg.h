@@ -59,6 +59,10 @@ void hx_setkey_of_sa(const struct ipm_sa_config *c, struct hx_setkey_stmt *st);
 void hx_setkey_bare(
     uint8_t type, uint8_t satype, uint32_t pid, uint8_t out[PFK_HDR_LEN]);
 
+/* PF_KEY's number of an algorithm: FreeBSD's, else Linux's where FreeBSD has
+ * another use for none; 0 when it has none. */
+uint8_t hx_setkey_alg_number(const struct ipm_alg *alg);
+
 /* PF_KEY's SA type of an IP protocol; 0 for 0. */
 uint8_t hx_setkey_satype(uint8_t proto);
 

@@ -107,6 +107,17 @@ Test(setkey_tool, what_the_grammar_refuses)
 		    "line 1: syntax error at [135]" FAILED_1, 0, true },
 		{ "spdadd ::1 ::2 ah -P in none;",
 		    "line 1: syntax error at [ah]" FAILED_1, 0, true },
+		/* Words are reserved wherever they stand. */
+		{ "add deflate ::2 esp 256 " AES ";",
+		    "line 1: syntax error at [deflate]" FAILED_1, 0, true },
+		{ "add esp ::2 esp 256 " AES ";",
+		    "line 1: syntax error at [esp]" FAILED_1, 0, true },
+		/* The text of a policy has its own characters. */
+		{ "spdadd ::1 ::2 any -P%in none;",
+		    "line 1: Syntax error at [%]", 0, true },
+		{ "spdadd ::1 ::2 any -P in none,;",
+		    "line 1: syntax error at [,]" FAILED_1, 0, true },
+		{ "spdadd ::1 ::2 any -P in\n none # c\n;", "", 1, false },
 		{ "spdadd ::1 ::2 any;", "line 1: syntax error at [;]" FAILED_1,
 		    0, true },
 		/* Refused without a word. */
