@@ -873,7 +873,7 @@ pfk_do_dump(struct pfk_call *c)
 	if (left == 0)
 		return pfk_reply_error(c, PFK_ENOENT);
 	if (!pfk_reserve(c, left, PFK_OUT_MAX))
-		return PFK_ENOBUFS;
+		return pfk_reply_error(c, PFK_ENOBUFS);
 	for (ipm_off off = c->e->ipm.sad.sah_first; off != 0;
 	     off = sah_at(c->e, off)->next) {
 		if (!asked(c, sah_at(c->e, off)->proto))

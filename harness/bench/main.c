@@ -21,6 +21,7 @@
 #include <unistd.h>
 
 #include "hx_engine.h"
+#include "pfk_engine.h"
 #include "transform/ipm_tunnel.h"
 
 enum {
@@ -525,6 +526,111 @@ memory(void)
 	hx_engine_close(&e);
 }
 
+/* Room for an SADB_ADD of an ESP tunnel between two IPv6 addresses. */
+#define ADD_LEN 248U
+
+static void
+put_le(uint8_t *p, size_t size, uint64_t v)
+{
+	for (size_t i = 0; i < size; i++, v >>= 8)
+		p[i] = (uint8_t)v;
+}
+
+static uint8_t *
+put_ext(uint8_t *p, unsigned type, size_t len)
+{
+	put_le(p, 2, len / 8);
+	put_le(p + 2, 2, type);
+	return p + len;
+}
+
+static uint8_t *
+put_address(uint8_t *p, unsigned type, uint32_t host)
+{
+	p[4] = 255;
+	p[5] = 128;
+	p[8] = 28; /* sockaddr_in6 */
+	p[9] = 28;
+	p[16] = 0x20;
+	p[17] = 0x01;
+	put_le(p + 28, 4, host);
+	return put_ext(p, type, 40);
+}
+
+static size_t
+put_add(uint8_t *msg, uint32_t spi, uint32_t host)
+{
+	uint8_t *p = msg + 16;
+
+	memset(msg, 0, ADD_LEN);
+	msg[0] = 2;
+	msg[1] = 3; /* ADD */
+	msg[3] = 3; /* ESP */
+	ipm_store32(p + 4, spi);
+	p[8] = 8; /* window 64 */
+	p[10] = 7;
+	p[11] = 12;
+	p = put_ext(p, 1, 16);
+	p[4] = 2; /* tunnel */
+	p = put_ext(p, 19, 16);
+	p = put_address(p, 5, 1);
+	p = put_address(p, 6, host);
+	put_le(p + 4, 2, 512);
+	memcpy(p + 8, key_octets, 64);
+	p = put_ext(p, 8, 72);
+	put_le(p + 4, 2, 256);
+	memcpy(p + 8, key_octets, 32);
+	p = put_ext(p, 9, 40);
+	put_le(msg + 4, 2, (size_t)(p - msg) / 8);
+	return (size_t)(p - msg);
+}
+
+static size_t
+map_octets(const struct pfk_map *m)
+{
+	return m->n_slots * sizeof m->slot[0];
+}
+
+/* SADB_ADDs through the key engine's door, replies read: all between the same
+ * two hosts, and each to a host of its own. */
+static void
+key_engine(const char *what, bool own_host)
+{
+	enum {
+		N = 1000000
+	};
+	static struct pfk_engine k;
+	struct hx_engine e;
+	struct ipm_env env = { .sec = 1 };
+	uint8_t msg[ADD_LEN], reply[512];
+	uint32_t sock;
+	double t0, t1;
+
+	if (!hx_engine_open(&e, IPM_PF_FREEBSD_2017))
+		die("no provider");
+	env.alloc = &e.alloc;
+	env.crypto = &e.crypto;
+	pfk_engine_init(&k, 1, 0);
+	sock = pfk_open(&k, &env);
+	t0 = now();
+	for (uint32_t i = 0; i < N; i++) {
+		size_t len = put_add(msg, 0x1000 + i, own_host ? 2 + i : 2);
+
+		if (pfk_send(&k, &e.profile, &env, sock, ipm_span(msg, len)) !=
+			0 ||
+		    pfk_recv(&k, sock, reply, sizeof reply) == 0 ||
+		    reply[2] != 0)
+			die("an SADB_ADD was refused");
+	}
+	t1 = now();
+	(void)printf("key engine, %d SADB_ADDs %s: %.1f s, %.0f a second; "
+		     "octets per SA (as above): state %zu, index %zu\n",
+	    N, what, t1 - t0, N / (t1 - t0), k.ipm.arena.in_use / N,
+	    (map_octets(&k.index.spi) + map_octets(&k.index.heads)) / N);
+	pfk_engine_free(&k, &e.alloc);
+	hx_engine_close(&e);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -570,6 +676,8 @@ main(int argc, char **argv)
 			hx_engine_close(&e);
 		}
 	memory();
+	key_engine("between two hosts", false);
+	key_engine("to a host each", true);
 	(void)snprintf(rm, sizeof rm, "rm -rf %s", dir);
 	return system(rm) == 0 ? 0 : 3;
 }
