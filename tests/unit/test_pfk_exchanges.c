@@ -140,12 +140,6 @@ send_step(struct node *n, const json_t *step, const char *id, size_t at)
 	hx_octets_free(&msg);
 }
 
-static bool
-about_policies(const json_t *step)
-{
-	return strncmp(vec_text(step, "type"), "X_SPD", 5) == 0;
-}
-
 static void
 run(const json_t *c)
 {
@@ -157,8 +151,6 @@ run(const json_t *c)
 	start(&n);
 	json_array_foreach(json_object_get(c, "steps"), i, step)
 	{
-		if (about_policies(step) && WITHOUT_SPD)
-			continue;
 		if (strcmp(vec_text(step, "op"), "pfkey") == 0) {
 			send_step(&n, step, id, i);
 			continue;
