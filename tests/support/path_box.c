@@ -68,8 +68,8 @@ need_sa(void *ctx, const struct ipm_wanted *w)
 	return b->want_errno;
 }
 
-static void
-topology(struct ipm_host *h)
+void
+path_topology(struct ipm_host *h)
 {
 	static const struct {
 		uint8_t iface;
@@ -116,7 +116,7 @@ path_box_open(struct path_box *b)
 	cr_assert_eq(ipm_libcrypto_open(&b->provider, &b->mem.alloc), IPM_OK);
 	cr_assert_eq(ipm_zlib_open(&b->comp, &b->mem.alloc), IPM_OK);
 	ipm_state_init(&b->s, 0);
-	topology(&b->s.host);
+	path_topology(&b->s.host);
 	ipm_derived_init(&b->d, &b->provider, &b->mem.alloc);
 	ipm_profile_init(&b->pf, IPM_PF_FREEBSD_13);
 	b->tape.octets = ipm_span(octets, sizeof octets);

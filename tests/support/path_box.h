@@ -47,6 +47,10 @@ enum {
 	PATH_LO0
 };
 
+/* The interfaces, addresses and routes of the recordings, both families
+ * forwarded. */
+void path_topology(struct ipm_host *h);
+
 /* Forwarding both families, profile freebsd-13, second 1000, a tape of 4096
  * octets 1, 2, 3, ... */
 void path_box_open(struct path_box *b);
