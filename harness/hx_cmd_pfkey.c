@@ -1,13 +1,15 @@
 /* `ipsecsim pfkey decode|encode`: the command line around hx_pfkey. */
-#include "hx_options.h"
 #include "hx_pfkey.h"
-#include "hx_setkey_dump.h"
 
 #include <ctype.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "hx_options.h"
+#include "hx_setkey_dump.h"
+#include "pfk_numbers.h"
 
 static const char usage[] =
     "usage: ipsecsim pfkey decode [OPTION...] FILE|HEX...\n"
@@ -103,14 +105,6 @@ from_hex_text(struct hx_octets *o)
 	return true;
 }
 
-/* Types of messages that describe an SA or a policy to its asker. */
-enum {
-	MSG_GET = 5,
-	MSG_DUMP = 10,
-	MSG_SPDGET = 16,
-	MSG_SPDDUMP = 18
-};
-
 /* In setkey(8)'s form; false: it is no such message. */
 static bool
 print_as_setkey(const struct pfkey *k, struct ipm_span octets)
@@ -126,9 +120,9 @@ print_as_setkey(const struct pfkey *k, struct ipm_span octets)
 	/* An error, or a request: nothing but a header. */
 	if (!k->setkey || octets.len == PFK_HDR_LEN)
 		return false;
-	if (type == MSG_GET || type == MSG_DUMP)
+	if (type == PFK_GET || type == PFK_DUMP)
 		hx_setkey_dump_sa(&d, octets);
-	else if (type == MSG_SPDGET || type == MSG_SPDDUMP)
+	else if (type == PFK_X_SPDGET || type == PFK_X_SPDDUMP)
 		hx_setkey_dump_sp(&d, octets);
 	else
 		return false;

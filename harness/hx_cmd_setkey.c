@@ -8,6 +8,7 @@
 #include "hx_config.h"
 #include "hx_options.h"
 #include "hx_setkey_session.h"
+#include "pfk_numbers.h"
 
 static const char usage[] =
     "usage: ipsecsim setkey [OPTION...] [-f FILE | -c [FILE]] [-D | -DP]\n"
@@ -38,15 +39,6 @@ static const char usage[] =
     "Exit status 0: fine (an empty database is); 1: the engine answered with\n"
     "an error, or the script could not be read further; 2: bad usage or\n"
     "unreadable input.\n";
-
-enum { /* FreeBSD's numbers */
-	MSG_FLUSH = 9,
-	MSG_DUMP = 10,
-	MSG_SPDDUMP = 18,
-	MSG_SPDFLUSH = 19,
-	SCOPE_GLOBAL = 1,
-	SCOPE_IFNET = 2
-};
 
 #define NOW_DEFAULT UINT64_C(1486382400) /* the manual page's: 6 Feb 2017 */
 #define STATES_MOST 64U
@@ -293,14 +285,14 @@ run(const struct opts *o)
 	if (status == 0 && o->after != 0)
 		hx_setkey_session_wait(s, o->after);
 	if (status == 0 && o->flush)
-		send_bare(s, o->policies ? MSG_SPDFLUSH : MSG_FLUSH, 0);
+		send_bare(s, o->policies ? PFK_X_SPDFLUSH : PFK_FLUSH, 0);
 	s->short_form = o->short_form && !o->policies;
 	if (status == 0 && o->dump && o->policies)
-		send_bare(s, MSG_SPDDUMP,
-		    (uint8_t)((o->global ? SCOPE_GLOBAL : 0) |
-			(o->interfaces ? SCOPE_IFNET : 0)));
+		send_bare(s, PFK_X_SPDDUMP,
+		    (uint8_t)((o->global ? IPM_SCOPE_GLOBAL : 0) |
+			(o->interfaces ? IPM_SCOPE_IFNET : 0)));
 	else if (status == 0 && o->dump)
-		send_bare(s, MSG_DUMP, 0);
+		send_bare(s, PFK_DUMP, 0);
 	if (status == 0 && s->failed)
 		status = 1;
 	hx_setkey_session_close(s);

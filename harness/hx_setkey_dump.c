@@ -11,27 +11,9 @@
 
 #include "hx_protocols.h"
 #include "hx_setkey_msg.h"
+#include "pfk_numbers.h"
 #include "pfk_policy.h"
 
-enum {
-	EXT_SA = 1,
-	EXT_CURRENT = 2,
-	EXT_HARD = 3,
-	EXT_SOFT = 4,
-	EXT_SRC = 5,
-	EXT_DST = 6,
-	EXT_KEY_AUTH = 8,
-	EXT_KEY_ENCRYPT = 9,
-	EXT_POLICY = 18,
-	EXT_SA2 = 19,
-	EXT_NATT_TYPE = 20,
-	EXT_NATT_SPORT = 21,
-	EXT_NATT_DPORT = 22,
-	EXT_NATT_OAI = 23,
-	EXT_NATT_OAR = 24,
-	EXT_SA_REPLAY = 26,
-	EXT_MOST = 29
-};
 enum { /* fields, in the order of the dialect's rows */
 	SA_SPI = 0,
 	SA_REPLAY = 1,
@@ -62,8 +44,8 @@ struct view {
 	const struct hx_setkey_dump *d;
 	struct pfk_msg m;
 	struct pfk_ext list[PFK_EXTS_MAX];
-	const struct pfk_ext *ext[EXT_MOST]; /* by type; NULL: absent */
-	struct ipm_span octets[EXT_MOST];    /* of the whole extension */
+	const struct pfk_ext *ext[PFK_N_EXTTYPES]; /* by type; NULL: absent */
+	struct ipm_span octets[PFK_N_EXTTYPES];    /* of the whole extension */
 };
 
 /*
@@ -86,7 +68,7 @@ open_msg(struct view *v, const struct hx_setkey_dump *d, struct ipm_span msg)
 
 		const size_t len = (size_t)8 * v->list[i].len;
 
-		if (type >= EXT_MOST || v->list[i].row == NULL ||
+		if (type >= PFK_N_EXTTYPES || v->list[i].row == NULL ||
 		    v->ext[type] != NULL) {
 			e = PFK_E_INVAL_EXTTYPE;
 			break;
@@ -306,14 +288,16 @@ static void
 put_limits(const struct view *v, int field, const char *unit)
 {
 	(void)fprintf(v->d->out, "\thard: %llu%s\tsoft: %llu%s\n",
-	    (unsigned long long)value(v->ext[EXT_HARD], field), unit,
-	    (unsigned long long)value(v->ext[EXT_SOFT], field), unit);
+	    (unsigned long long)value(v->ext[PFK_EXT_LIFETIME_HARD], field),
+	    unit,
+	    (unsigned long long)value(v->ext[PFK_EXT_LIFETIME_SOFT], field),
+	    unit);
 }
 
 static void
 put_lifetimes(const struct view *v)
 {
-	const struct pfk_ext *cur = v->ext[EXT_CURRENT];
+	const struct pfk_ext *cur = v->ext[PFK_EXT_LIFETIME_CURRENT];
 	const uint64_t created = value(cur, LT_ADDTIME);
 	char date[21];
 
@@ -330,8 +314,8 @@ put_lifetimes(const struct view *v)
 	    hx_setkey_date(value(cur, LT_USETIME), v->d->zone, date));
 	put_limits(v, LT_USETIME, "(s)");
 	put_bytes(v, cur, "current");
-	put_bytes(v, v->ext[EXT_HARD], "hard");
-	put_bytes(v, v->ext[EXT_SOFT], "soft");
+	put_bytes(v, v->ext[PFK_EXT_LIFETIME_HARD], "hard");
+	put_bytes(v, v->ext[PFK_EXT_LIFETIME_SOFT], "soft");
 	(void)fprintf(v->d->out, "\n\tallocated: %llu",
 	    (unsigned long long)value(cur, LT_ALLOCATIONS));
 	put_limits(v, LT_ALLOCATIONS, "");
@@ -343,29 +327,29 @@ put_lifetimes(const struct view *v)
 static bool
 put_heading(const struct view *v)
 {
-	const bool natt = v->ext[EXT_NATT_TYPE] != NULL;
+	const bool natt = v->ext[PFK_EXT_X_NAT_T_TYPE] != NULL;
 	FILE *out = v->d->out;
 
-	if (v->ext[EXT_SRC] == NULL) {
+	if (v->ext[PFK_EXT_ADDRESS_SRC] == NULL) {
 		(void)fputs("no ADDRESS_SRC extension.\n", out);
 		return false;
 	}
-	put_addr(v, v->ext[EXT_SRC]);
-	if (natt && v->ext[EXT_NATT_SPORT] != NULL)
-		(void)fprintf(
-		    out, "[%u]", (unsigned)value(v->ext[EXT_NATT_SPORT], 0));
-	if (v->ext[EXT_DST] == NULL) {
+	put_addr(v, v->ext[PFK_EXT_ADDRESS_SRC]);
+	if (natt && v->ext[PFK_EXT_X_NAT_T_SPORT] != NULL)
+		(void)fprintf(out, "[%u]",
+		    (unsigned)value(v->ext[PFK_EXT_X_NAT_T_SPORT], 0));
+	if (v->ext[PFK_EXT_ADDRESS_DST] == NULL) {
 		(void)fputs("\nno ADDRESS_DST extension.\n", out);
 		return false;
 	}
 	(void)fputc(' ', out);
-	put_addr(v, v->ext[EXT_DST]);
-	if (natt && v->ext[EXT_NATT_DPORT] != NULL)
-		(void)fprintf(
-		    out, "[%u]", (unsigned)value(v->ext[EXT_NATT_DPORT], 0));
-	if (v->ext[EXT_SA] == NULL || v->ext[EXT_SA2] == NULL) {
+	put_addr(v, v->ext[PFK_EXT_ADDRESS_DST]);
+	if (natt && v->ext[PFK_EXT_X_NAT_T_DPORT] != NULL)
+		(void)fprintf(out, "[%u]",
+		    (unsigned)value(v->ext[PFK_EXT_X_NAT_T_DPORT], 0));
+	if (v->ext[PFK_EXT_SA] == NULL || v->ext[PFK_EXT_X_SA2] == NULL) {
 		(void)fprintf(out, "\nno %s extension.\n",
-		    v->ext[EXT_SA] == NULL ? "SA" : "SA2");
+		    v->ext[PFK_EXT_SA] == NULL ? "SA" : "SA2");
 		return false;
 	}
 	return true;
@@ -374,9 +358,9 @@ put_heading(const struct view *v)
 static void
 put_algorithms(const struct view *v)
 {
-	const struct pfk_ext *sa = v->ext[EXT_SA];
-	const struct pfk_ext *enc = v->ext[EXT_KEY_ENCRYPT];
-	const struct pfk_ext *auth = v->ext[EXT_KEY_AUTH];
+	const struct pfk_ext *sa = v->ext[PFK_EXT_SA];
+	const struct pfk_ext *enc = v->ext[PFK_EXT_KEY_ENCRYPT];
+	const struct pfk_ext *auth = v->ext[PFK_EXT_KEY_AUTH];
 
 	if (v->m.satype == SATYPE_IPCOMP) {
 		(void)fputs("\tC: ", v->d->out);
@@ -396,17 +380,18 @@ put_algorithms(const struct view *v)
 static void
 put_original_addresses(const struct view *v)
 {
-	if (v->ext[EXT_NATT_TYPE] == NULL ||
-	    (v->ext[EXT_NATT_OAI] == NULL && v->ext[EXT_NATT_OAR] == NULL))
+	if (v->ext[PFK_EXT_X_NAT_T_TYPE] == NULL ||
+	    (v->ext[PFK_EXT_X_NAT_T_OAI] == NULL &&
+		v->ext[PFK_EXT_X_NAT_T_OAR] == NULL))
 		return;
 	(void)fputs("\tNAT:", v->d->out);
-	if (v->ext[EXT_NATT_OAI] != NULL) {
+	if (v->ext[PFK_EXT_X_NAT_T_OAI] != NULL) {
 		(void)fputs(" OAI=", v->d->out);
-		put_addr(v, v->ext[EXT_NATT_OAI]);
+		put_addr(v, v->ext[PFK_EXT_X_NAT_T_OAI]);
 	}
-	if (v->ext[EXT_NATT_OAR] != NULL) {
+	if (v->ext[PFK_EXT_X_NAT_T_OAR] != NULL) {
 		(void)fputs(" OAR=", v->d->out);
-		put_addr(v, v->ext[EXT_NATT_OAR]);
+		put_addr(v, v->ext[PFK_EXT_X_NAT_T_OAR]);
 	}
 	(void)fputc('\n', v->d->out);
 }
@@ -414,12 +399,13 @@ put_original_addresses(const struct view *v)
 static void
 put_sa_line(const struct view *v)
 {
-	const struct pfk_ext *sa = v->ext[EXT_SA], *sa2 = v->ext[EXT_SA2];
+	const struct pfk_ext *sa = v->ext[PFK_EXT_SA],
+			     *sa2 = v->ext[PFK_EXT_X_SA2];
 	const unsigned spi = (unsigned)value(sa, SA_SPI);
 	const unsigned reqid = (unsigned)value(sa2, SA2_REQID);
 
 	(void)fputs("\n\t", v->d->out);
-	if (v->m.satype == SATYPE_ESP && v->ext[EXT_NATT_TYPE] != NULL)
+	if (v->m.satype == SATYPE_ESP && v->ext[PFK_EXT_X_NAT_T_TYPE] != NULL)
 		(void)fputs("esp-udp ", v->d->out);
 	else
 		put_word(v, satype_words, v->m.satype);
@@ -432,8 +418,8 @@ put_sa_line(const struct view *v)
 static bool
 is_dead(const struct view *v)
 {
-	return v->ext[EXT_SA] != NULL &&
-	    value(v->ext[EXT_SA], SA_STATE) == STATE_DEAD;
+	return v->ext[PFK_EXT_SA] != NULL &&
+	    value(v->ext[PFK_EXT_SA], SA_STATE) == STATE_DEAD;
 }
 
 void
@@ -448,13 +434,13 @@ hx_setkey_dump_sa(const struct hx_setkey_dump *d, struct ipm_span msg)
 	put_sa_line(&v);
 	put_original_addresses(&v);
 	put_algorithms(&v);
-	replay = v.ext[EXT_SA_REPLAY];
+	replay = v.ext[PFK_EXT_X_SA_REPLAY];
 	(void)fprintf(d->out, "\tseq=0x%08x replay=%u flags=0x%08x state=",
-	    (unsigned)value(v.ext[EXT_SA2], SA2_SEQUENCE),
+	    (unsigned)value(v.ext[PFK_EXT_X_SA2], SA2_SEQUENCE),
 	    (unsigned)(replay != NULL ? value(replay, 0) >> 3
-				      : value(v.ext[EXT_SA], SA_REPLAY)),
-	    (unsigned)value(v.ext[EXT_SA], SA_FLAGS));
-	put_word(&v, state_words, value(v.ext[EXT_SA], SA_STATE));
+				      : value(v.ext[PFK_EXT_SA], SA_REPLAY)),
+	    (unsigned)value(v.ext[PFK_EXT_SA], SA_FLAGS));
+	put_word(&v, state_words, value(v.ext[PFK_EXT_SA], SA_STATE));
 	(void)fputc('\n', d->out);
 	put_lifetimes(&v);
 	(void)fprintf(d->out, "\tsadb_seq=%lu pid=%lu refcnt=%u\n",
@@ -479,7 +465,8 @@ put_side(const struct view *v, const struct pfk_ext *e)
 	if (prefix != 8 * ipm_addr_len(&sa.addr))
 		(void)fprintf(v->d->out, "/%u", (unsigned)prefix);
 	/* The source's protocol decides for both. */
-	if (value(v->ext[EXT_SRC], ADDR_PROTO) != IPM_PROTO_ICMPV6) {
+	if (value(v->ext[PFK_EXT_ADDRESS_SRC], ADDR_PROTO) !=
+	    IPM_PROTO_ICMPV6) {
 		if (sa.port == 0)
 			(void)fputs("[any]", v->d->out);
 		else
@@ -511,7 +498,8 @@ put_upper(const struct view *v, unsigned upper, unsigned p1, unsigned p2)
 static bool
 put_selector(const struct view *v)
 {
-	const struct pfk_ext *src = v->ext[EXT_SRC], *dst = v->ext[EXT_DST];
+	const struct pfk_ext *src = v->ext[PFK_EXT_ADDRESS_SRC],
+			     *dst = v->ext[PFK_EXT_ADDRESS_DST];
 	uint16_t sport, dport;
 
 	if (src == NULL || dst == NULL) {
@@ -532,7 +520,7 @@ put_selector(const struct view *v)
 static void
 put_policy(const struct view *v)
 {
-	const struct ipm_span octets = v->octets[EXT_POLICY];
+	const struct ipm_span octets = v->octets[PFK_EXT_X_POLICY];
 	/* A request of 8 octets makes no more than 40 characters, one of 40 or
 	 * 64 no more than 160. */
 	const size_t cap = 64 + 5 * octets.len;
@@ -550,8 +538,8 @@ put_policy(const struct view *v)
 static void
 put_times(const struct view *v)
 {
-	const struct pfk_ext *cur = v->ext[EXT_CURRENT];
-	const struct pfk_ext *hard = v->ext[EXT_HARD];
+	const struct pfk_ext *cur = v->ext[PFK_EXT_LIFETIME_CURRENT];
+	const struct pfk_ext *hard = v->ext[PFK_EXT_LIFETIME_HARD];
 	char date[21];
 
 	if (cur != NULL) {
@@ -574,22 +562,24 @@ hx_setkey_dump_sp(const struct hx_setkey_dump *d, struct ipm_span msg)
 
 	if (!open_msg(&v, d, msg) || !put_selector(&v))
 		return;
-	if (v.ext[EXT_POLICY] == NULL) {
+	if (v.ext[PFK_EXT_X_POLICY] == NULL) {
 		(void)fputs("no X_POLICY extension.\n", d->out);
 		return;
 	}
 	put_policy(&v);
 	put_times(&v);
 	(void)fprintf(d->out, "\tspid=%lu seq=%lu pid=%lu",
-	    (unsigned long)value(v.ext[EXT_POLICY], POL_ID),
+	    (unsigned long)value(v.ext[PFK_EXT_X_POLICY], POL_ID),
 	    (unsigned long)v.m.seq, (unsigned long)v.m.pid);
 	if (d->scope) {
 		(void)fputs(" scope=", d->out);
-		put_word(&v, scope_words, value(v.ext[EXT_POLICY], POL_SCOPE));
+		put_word(
+		    &v, scope_words, value(v.ext[PFK_EXT_X_POLICY], POL_SCOPE));
 		/* Interfaces have no names here. */
-		if (value(v.ext[EXT_POLICY], POL_SCOPE) == 2)
+		if (value(v.ext[PFK_EXT_X_POLICY], POL_SCOPE) == 2)
 			(void)fprintf(d->out, "ifname=#%u",
-			    (unsigned)value(v.ext[EXT_POLICY], POL_PRIORITY));
+			    (unsigned)value(
+				v.ext[PFK_EXT_X_POLICY], POL_PRIORITY));
 	}
 	(void)fprintf(d->out, "\n\trefcnt=%u\n", (unsigned)v.m.reserved);
 }
@@ -636,12 +626,14 @@ put_short_addr(const struct view *v, const struct pfk_ext *e)
 static void
 put_age(const struct view *v)
 {
-	const uint64_t created = value(v->ext[EXT_CURRENT], LT_ADDTIME);
+	const uint64_t created =
+	    value(v->ext[PFK_EXT_LIFETIME_CURRENT], LT_ADDTIME);
 	const uint64_t age = created == 0 ? 0 : v->d->now - created;
-	const uint64_t limit = value(v->ext[EXT_HARD], LT_ADDTIME);
+	const uint64_t limit = value(v->ext[PFK_EXT_LIFETIME_HARD], LT_ADDTIME);
 
-	if (v->ext[EXT_SOFT] == NULL || v->ext[EXT_HARD] == NULL ||
-	    v->ext[EXT_CURRENT] == NULL) {
+	if (v->ext[PFK_EXT_LIFETIME_SOFT] == NULL ||
+	    v->ext[PFK_EXT_LIFETIME_HARD] == NULL ||
+	    v->ext[PFK_EXT_LIFETIME_CURRENT] == NULL) {
 		(void)fputs(" ??\?/???", v->d->out);
 		return;
 	}
@@ -665,17 +657,17 @@ hx_setkey_dump_short(const struct hx_setkey_dump *d, struct ipm_span msg)
 		return;
 	(void)fprintf(d->out, "%02u%02u %-3s", (unsigned)(d->now % 3600 / 60),
 	    (unsigned)(d->now % 60), or_number(short_satypes, v.m.satype, buf));
-	if (v.ext[EXT_SA] != NULL)
+	if (v.ext[PFK_EXT_SA] != NULL)
 		(void)fprintf(d->out, " %-1s %08x",
 		    or_number(
-			short_states, value(v.ext[EXT_SA], SA_STATE), buf),
-		    (unsigned)value(v.ext[EXT_SA], SA_SPI));
+			short_states, value(v.ext[PFK_EXT_SA], SA_STATE), buf),
+		    (unsigned)value(v.ext[PFK_EXT_SA], SA_SPI));
 	else
 		(void)fprintf(d->out, "%-1s %-8s", "?", "?");
 	put_age(&v);
 	(void)fputc(' ', d->out);
-	put_short_addr(&v, v.ext[EXT_SRC]);
+	put_short_addr(&v, v.ext[PFK_EXT_ADDRESS_SRC]);
 	(void)fputs(" -> ", d->out);
-	put_short_addr(&v, v.ext[EXT_DST]);
+	put_short_addr(&v, v.ext[PFK_EXT_ADDRESS_DST]);
 	(void)fputc('\n', d->out);
 }

@@ -8,41 +8,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "pfk_numbers.h"
 #include "pfk_policy.h"
 
 const struct pfk_codec hx_setkey_codec = { &pfk_dialects[0], PFK_LE };
-
-/* FreeBSD's numbers. */
-enum {
-	MSG_ADD = 3,
-	MSG_DELETE = 4,
-	MSG_GET = 5,
-	MSG_FLUSH = 9,
-	MSG_DUMP = 10,
-	MSG_SPDADD = 14,
-	MSG_SPDDELETE = 15,
-	MSG_SPDDUMP = 18,
-	MSG_SPDFLUSH = 19
-};
-enum {
-	EXT_SA = 1,
-	EXT_HARD = 3,
-	EXT_SOFT = 4,
-	EXT_SRC = 5,
-	EXT_DST = 6,
-	EXT_KEY_AUTH = 8,
-	EXT_KEY_ENCRYPT = 9,
-	EXT_ALGS_AUTH = 14,
-	EXT_ALGS_ENCRYPT = 15,
-	EXT_POLICY = 18,
-	EXT_SA2 = 19,
-	EXT_NATT_TYPE = 20,
-	EXT_NATT_SPORT = 21,
-	EXT_NATT_DPORT = 22,
-	EXT_NATT_OAI = 23,
-	EXT_NATT_OAR = 24,
-	EXT_SA_REPLAY = 26
-};
 
 #define UPPER_ANY        255 /* IPSEC_ULPROTO_ANY */
 #define ENCAP_ESPINUDP   2   /* UDP_ENCAP_ESPINUDP */
@@ -133,23 +102,6 @@ push_host(
 	push_address(b, type, a, proto, full_prefix(a), 0);
 }
 
-uint8_t
-hx_setkey_satype(uint8_t proto)
-{
-	switch (proto) {
-	case IPM_PROTO_ESP:
-		return 3;
-	case IPM_PROTO_AH:
-		return 2;
-	case IPM_PROTO_IPCOMP:
-		return 9;
-	case IPM_PROTO_TCP:
-		return 11;
-	default:
-		return 0;
-	}
-}
-
 /* The bits of sadb_sa_flags. */
 static const struct {
 	uint32_t saf, sadb;
@@ -182,7 +134,7 @@ sadb_flags(const struct hx_setkey_stmt *st)
 static void
 push_sa(struct builder *b, const struct hx_setkey_stmt *st)
 {
-	struct pfk_ext *e = push(b, EXT_SA);
+	struct pfk_ext *e = push(b, PFK_EXT_SA);
 
 	e->value[0] = st->sa.spi;
 	e->value[1] =
@@ -190,11 +142,11 @@ push_sa(struct builder *b, const struct hx_setkey_stmt *st)
 	e->value[3] = st->sadb_auth;
 	e->value[4] = st->sadb_enc;
 	e->value[5] = sadb_flags(st);
-	e = push(b, EXT_SA2);
+	e = push(b, PFK_EXT_X_SA2);
 	e->value[0] = (uint64_t)st->sa.mode;
 	e->value[4] = st->sa.reqid;
 	if (st->replay > REPLAY_BYTE_MAX)
-		push(b, EXT_SA_REPLAY)->value[0] = st->replay << 3;
+		push(b, PFK_EXT_X_SA_REPLAY)->value[0] = st->replay << 3;
 }
 
 static void
@@ -202,24 +154,24 @@ push_natt(struct builder *b, const struct hx_setkey_stmt *st)
 {
 	if ((st->sa.flags & IPM_SAF_NATT) == 0)
 		return;
-	push(b, EXT_NATT_TYPE)->value[0] = ENCAP_ESPINUDP;
+	push(b, PFK_EXT_X_NAT_T_TYPE)->value[0] = ENCAP_ESPINUDP;
 	if (st->natt_src.family != 0)
-		push_host(b, EXT_NATT_OAI, &st->natt_src, 0);
-	push(b, EXT_NATT_SPORT)->value[0] = st->sa.sport;
+		push_host(b, PFK_EXT_X_NAT_T_OAI, &st->natt_src, 0);
+	push(b, PFK_EXT_X_NAT_T_SPORT)->value[0] = st->sa.sport;
 	if (st->natt_dst.family != 0)
-		push_host(b, EXT_NATT_OAR, &st->natt_dst, 0);
-	push(b, EXT_NATT_DPORT)->value[0] = st->sa.dport;
+		push_host(b, PFK_EXT_X_NAT_T_OAR, &st->natt_dst, 0);
+	push(b, PFK_EXT_X_NAT_T_DPORT)->value[0] = st->sa.dport;
 }
 
 static void
 build_add(struct builder *b, const struct hx_setkey_stmt *st)
 {
 	if (st->has_enc_key && st->sa.proto != IPM_PROTO_IPCOMP)
-		push_key(b, EXT_KEY_ENCRYPT, st->sa.enc_key);
+		push_key(b, PFK_EXT_KEY_ENCRYPT, st->sa.enc_key);
 	if (st->has_auth_key)
-		push_key(b, EXT_KEY_AUTH, st->sa.auth_key);
-	push_lifetime(b, EXT_HARD, st->sa.hard_add);
-	push_lifetime(b, EXT_SOFT, st->sa.soft_add);
+		push_key(b, PFK_EXT_KEY_AUTH, st->sa.auth_key);
+	push_lifetime(b, PFK_EXT_LIFETIME_HARD, st->sa.hard_add);
+	push_lifetime(b, PFK_EXT_LIFETIME_SOFT, st->sa.soft_add);
 	push_sa(b, st);
 	push_natt(b, st);
 }
@@ -264,7 +216,7 @@ start(const struct hx_setkey_stmt *st, uint8_t type, uint32_t pid)
 	/* [PFKEY-2.1-05] [PFKEY-1.6-02] Reserved is 0, pid the sender's. */
 	struct builder b = { .msg = { .version = PFK_VERSION,
 				 .type = type,
-				 .satype = hx_setkey_satype(st->sa.proto),
+				 .satype = pfk_satype_of(st->sa.proto),
 				 .pid = pid } };
 
 	return b;
@@ -304,8 +256,10 @@ each_pair(const struct builder *b, const struct hx_setkey_stmt *st,
 			if (src[i].family != dst[k].family)
 				continue;
 			/* Tails point into the builder they were made in. */
-			push_host(&one, EXT_SRC, &src[i], UPPER_ANY);
-			push_host(&one, EXT_DST, &dst[k], UPPER_ANY);
+			push_host(
+			    &one, PFK_EXT_ADDRESS_SRC, &src[i], UPPER_ANY);
+			push_host(
+			    &one, PFK_EXT_ADDRESS_DST, &dst[k], UPPER_ANY);
 			e = finish(&one, st, m);
 			if (e != IPM_OK) {
 				drop_from(m, before);
@@ -322,7 +276,7 @@ compile_sa(const struct hx_setkey_stmt *st, uint8_t type, uint32_t pid,
 {
 	struct builder b = start(st, type, pid);
 
-	if (type == MSG_ADD)
+	if (type == PFK_ADD)
 		build_add(&b, st);
 	else if (st->kind != HX_SETKEY_DELETEALL)
 		push_sa(&b, st);
@@ -377,13 +331,13 @@ compile_spd(const struct hx_setkey_stmt *st, uint8_t type, uint32_t pid,
 
 	if (e != IPM_OK)
 		return e;
-	x = push(&b, EXT_POLICY);
+	x = push(&b, PFK_EXT_X_POLICY);
 	for (size_t i = 0; x->row->field[i].name != NULL; i++)
 		x->value[i] =
 		    pfk_get(&hx_setkey_codec, &x->row->field[i], policy.p);
 	push_tail(&b, x, ipm_span_from(hx_span(&policy), x->row->size));
-	push_range(&b, EXT_SRC, st, &st->src, st->icmp_type);
-	push_range(&b, EXT_DST, st, &st->dst, st->icmp_code);
+	push_range(&b, PFK_EXT_ADDRESS_SRC, st, &st->src, st->icmp_type);
+	push_range(&b, PFK_EXT_ADDRESS_DST, st, &st->dst, st->icmp_code);
 	e = st->src.addr.family == st->dst.addr.family ? finish(&b, st, m)
 						       : IPM_ERR_NOTFOUND;
 	hx_octets_free(&policy);
@@ -417,16 +371,16 @@ hx_setkey_compile(
 		enum ipm_err (*compile)(const struct hx_setkey_stmt *, uint8_t,
 		    uint32_t, struct hx_setkey_msgs *);
 	} rows[] = {
-		[HX_SETKEY_ADD] = { MSG_ADD, compile_sa },
-		[HX_SETKEY_GET] = { MSG_GET, compile_sa },
-		[HX_SETKEY_DELETE] = { MSG_DELETE, compile_sa },
-		[HX_SETKEY_DELETEALL] = { MSG_DELETE, compile_sa },
-		[HX_SETKEY_FLUSH] = { MSG_FLUSH, compile_bare },
-		[HX_SETKEY_DUMP] = { MSG_DUMP, compile_bare },
-		[HX_SETKEY_SPDADD] = { MSG_SPDADD, compile_spd },
-		[HX_SETKEY_SPDDELETE] = { MSG_SPDDELETE, compile_spd },
-		[HX_SETKEY_SPDDUMP] = { MSG_SPDDUMP, compile_bare },
-		[HX_SETKEY_SPDFLUSH] = { MSG_SPDFLUSH, compile_bare },
+		[HX_SETKEY_ADD] = { PFK_ADD, compile_sa },
+		[HX_SETKEY_GET] = { PFK_GET, compile_sa },
+		[HX_SETKEY_DELETE] = { PFK_DELETE, compile_sa },
+		[HX_SETKEY_DELETEALL] = { PFK_DELETE, compile_sa },
+		[HX_SETKEY_FLUSH] = { PFK_FLUSH, compile_bare },
+		[HX_SETKEY_DUMP] = { PFK_DUMP, compile_bare },
+		[HX_SETKEY_SPDADD] = { PFK_X_SPDADD, compile_spd },
+		[HX_SETKEY_SPDDELETE] = { PFK_X_SPDDELETE, compile_spd },
+		[HX_SETKEY_SPDDUMP] = { PFK_X_SPDDUMP, compile_bare },
+		[HX_SETKEY_SPDFLUSH] = { PFK_X_SPDFLUSH, compile_bare },
 	};
 
 	if (!numbered(st))
@@ -521,9 +475,9 @@ hx_setkey_read_algs(struct ipm_span msg, struct hx_setkey_algs *algs)
 	    m.err != 0)
 		return false;
 	for (size_t i = 0; i < n; i++) {
-		if (ext[i].type == EXT_ALGS_AUTH)
+		if (ext[i].type == PFK_EXT_SUPPORTED_AUTH)
 			algs->n_auth = read_list(ext[i].tail, algs->auth);
-		else if (ext[i].type == EXT_ALGS_ENCRYPT)
+		else if (ext[i].type == PFK_EXT_SUPPORTED_ENCRYPT)
 			algs->n_enc = read_list(ext[i].tail, algs->enc);
 	}
 	return true;

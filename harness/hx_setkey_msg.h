@@ -63,9 +63,6 @@ void hx_setkey_bare(
  * another use for none; 0 when it has none. */
 uint8_t hx_setkey_alg_number(const struct ipm_alg *alg);
 
-/* PF_KEY's SA type of an IP protocol; 0 for 0. */
-uint8_t hx_setkey_satype(uint8_t proto);
-
 /* Reads the answer to REGISTER.  False when it is none. */
 bool hx_setkey_read_algs(struct ipm_span msg, struct hx_setkey_algs *algs);
 

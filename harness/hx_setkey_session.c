@@ -5,16 +5,8 @@
 
 #include "hx_engine.h"
 #include "hx_pfkey.h"
+#include "pfk_numbers.h"
 #include "provider/ipm_libcrypto.h"
-
-enum {
-	MSG_DELETE = 4,
-	MSG_GET = 5,
-	MSG_REGISTER = 7,
-	MSG_DUMP = 10,
-	MSG_SPDDELETE = 15,
-	MSG_SPDDUMP = 18
-};
 
 #define ARENA_MAX     ((size_t)1 << 30)
 #define RCVBUF_WANTED (128U * 1024) /* as pfkey_open asks */
@@ -38,7 +30,7 @@ register_all(struct hx_setkey_session *s)
 	uint8_t answer[4096];
 	size_t len;
 
-	hx_setkey_bare(MSG_REGISTER, 0, s->pid, msg);
+	hx_setkey_bare(PFK_REGISTER, 0, s->pid, msg);
 	if (pfk_send(&s->engine, &s->profile, &s->env, s->sock,
 		ipm_span(msg, sizeof(msg))) != 0)
 		return false;
@@ -111,11 +103,11 @@ error_text(uint8_t err, uint8_t type, char buf[32])
 		uint8_t type;
 		const char *text;
 	} missing[] = {
-		{ MSG_DELETE, "No entry" },
-		{ MSG_GET, "No entry" },
-		{ MSG_SPDDELETE, "No entry" },
-		{ MSG_DUMP, "No SAD entries" },
-		{ MSG_SPDDUMP, "No SPD entries" },
+		{ PFK_DELETE, "No entry" },
+		{ PFK_GET, "No entry" },
+		{ PFK_X_SPDDELETE, "No entry" },
+		{ PFK_DUMP, "No SAD entries" },
+		{ PFK_X_SPDDUMP, "No SPD entries" },
 	};
 
 	if (err == PFK_ENOENT) {
@@ -166,11 +158,11 @@ print_entry(const struct hx_setkey_session *s, struct ipm_span msg)
 
 	if (s->quiet)
 		return;
-	if (type == MSG_GET || (type == MSG_DUMP && !s->short_form))
+	if (type == PFK_GET || (type == PFK_DUMP && !s->short_form))
 		hx_setkey_dump_sa(&s->print, msg);
-	else if (type == MSG_DUMP)
+	else if (type == PFK_DUMP)
 		hx_setkey_dump_short(&s->print, msg);
-	else if (type == MSG_SPDDUMP)
+	else if (type == PFK_X_SPDDUMP)
 		hx_setkey_dump_sp(&s->print, msg);
 }
 
@@ -187,7 +179,7 @@ answer(struct hx_setkey_session *s, struct ipm_span msg, unsigned line)
 		return true;
 	}
 	/* An empty database is an answer, too. */
-	if (err != PFK_ENOENT || (type != MSG_DUMP && type != MSG_SPDDUMP))
+	if (err != PFK_ENOENT || (type != PFK_DUMP && type != PFK_X_SPDDUMP))
 		s->failed = true;
 	print_error(s, err, type, line);
 	return false;

@@ -18,69 +18,11 @@
  */
 
 #include "pfk_engine.h"
+#include "pfk_numbers.h"
 #include "pfk_wire.h"
 
 #define PFK_MSG_MAX 2048U /* MCLBYTES: no longer request is taken */
 #define PFK_OUT_MAX 8192U /* nor is one of its own so long */
-
-/* The base header as it lies in a message. */
-enum pfk_msgtype {
-	PFK_GETSPI = 1,
-	PFK_UPDATE,
-	PFK_ADD,
-	PFK_DELETE,
-	PFK_GET,
-	PFK_ACQUIRE,
-	PFK_REGISTER,
-	PFK_EXPIRE,
-	PFK_FLUSH,
-	PFK_DUMP,
-	PFK_X_PROMISC,
-	PFK_X_PCHANGE,
-	PFK_X_SPDUPDATE,
-	PFK_X_SPDADD,
-	PFK_X_SPDDELETE,
-	PFK_X_SPDGET,
-	PFK_X_SPDACQUIRE,
-	PFK_X_SPDDUMP,
-	PFK_X_SPDFLUSH,
-	PFK_X_SPDSETIDX,
-	PFK_X_SPDEXPIRE,
-	PFK_X_SPDDELETE2,
-	PFK_N_MSGTYPES
-};
-
-enum pfk_exttype {
-	PFK_EXT_SA = 1,
-	PFK_EXT_LIFETIME_CURRENT,
-	PFK_EXT_LIFETIME_HARD,
-	PFK_EXT_LIFETIME_SOFT,
-	PFK_EXT_ADDRESS_SRC,
-	PFK_EXT_ADDRESS_DST,
-	PFK_EXT_ADDRESS_PROXY,
-	PFK_EXT_KEY_AUTH,
-	PFK_EXT_KEY_ENCRYPT,
-	PFK_EXT_IDENTITY_SRC,
-	PFK_EXT_IDENTITY_DST,
-	PFK_EXT_SENSITIVITY,
-	PFK_EXT_PROPOSAL,
-	PFK_EXT_SUPPORTED_AUTH,
-	PFK_EXT_SUPPORTED_ENCRYPT,
-	PFK_EXT_SPIRANGE,
-	PFK_EXT_X_KMPRIVATE,
-	PFK_EXT_X_POLICY,
-	PFK_EXT_X_SA2,
-	PFK_EXT_X_NAT_T_TYPE,
-	PFK_EXT_X_NAT_T_SPORT,
-	PFK_EXT_X_NAT_T_DPORT,
-	PFK_EXT_X_NAT_T_OAI,
-	PFK_EXT_X_NAT_T_OAR,
-	PFK_EXT_X_NAT_T_FRAG,
-	PFK_EXT_X_SA_REPLAY,
-	PFK_EXT_X_NEW_ADDRESS_SRC,
-	PFK_EXT_X_NEW_ADDRESS_DST,
-	PFK_N_EXTTYPES
-};
 
 /* A request that passed the generic checks: where its extensions lie. */
 struct pfk_req {
@@ -101,10 +43,6 @@ struct pfk_call {
 	uint32_t sock; /* the requester; 0: the kernel itself */
 	struct pfk_req *rq;
 };
-
-/* The proto of a satype (0: none, 255: any) and back (0: none). */
-uint8_t pfk_proto_of(uint8_t satype);
-uint8_t pfk_satype_of(uint8_t proto);
 
 static inline int32_t
 pfk_sysctl(const struct pfk_call *c, enum ipm_sysvar v)
