@@ -13,6 +13,7 @@
  *   ipm_output.c   IPSEC_OUTPUT: SA choice, bundles, encapsulation
  *   ipm_ipout.c    IP output: route, filter, fragments, transmission
  *   ipm_policy.c   which policy a packet is under; the socket's cache
+ *   ipm_loop.c     the loopback interface
  *
  * Source: FreeBSD sys/netipsec/ipsec_input.c, ipsec_output.c, ipsec.c;
  * netinet/ip_input.c, ip_output.c, netinet6 (facts datapath 2, 3).
@@ -72,6 +73,8 @@ enum ipm_fault {
 	IPM_FAULT_NOMEM = 1 << 3
 };
 
+struct ipm_looped;
+
 struct ipm_path {
 	struct ipm_state *s;
 	struct ipm_derived *d; /* brought in step by the entry points */
@@ -84,6 +87,9 @@ struct ipm_path {
 	void (*effect)(void *ctx, const struct ipm_effect *fx);
 	/* No SA: asks the key engine; 0 or the errno that ends the packet. */
 	int (*need_sa)(void *ctx, const struct ipm_wanted *w);
+	/* What the loopback interface holds; ipm_loop.c's. */
+	struct ipm_looped *loop_first, *loop_last;
+	bool looping;
 };
 
 /* Per-packet bits (facts datapath 0.1). */
@@ -142,6 +148,27 @@ enum ipm_reason ipm_udp_send(struct ipm_path *path, ipm_off pcb,
     const struct ipm_addr *to, uint16_t to_port, struct ipm_span payload,
     int *err);
 
+/* What a TCP stack chooses for its SYN; port and address of pcb are bound. */
+struct ipm_syn {
+	uint32_t seq, timestamp;
+	uint32_t flow; /* IPv6 flow label */
+	uint16_t window;
+	uint8_t scale;
+};
+/*
+ * A TCP socket's active open: the SYN with the options MSS, window scale, SACK
+ * and timestamps.  *err is what connect(2) returns: 36 (in progress), or why
+ * the SYN could not leave.
+ */
+enum ipm_reason ipm_tcp_connect(struct ipm_path *path, ipm_off pcb,
+    const struct ipm_addr *to, uint16_t to_port, const struct ipm_syn *syn,
+    int *err);
+
+/* Octets that the socket's outbound policy may add to a segment, as tcp_output
+ * reckons (facts datapath 3.9). */
+size_t ipm_header_estimate(
+    struct ipm_path *path, const struct ipm_pkt *m, ipm_off pcb);
+
 /* --- between the parts --------------------------------------------------------- */
 
 /* What IPSEC_OUTPUT, IPSEC_FORWARD and IPSEC_INPUT answer (facts 3.1): 0 go
@@ -152,10 +179,20 @@ enum ipm_reason ipm_udp_send(struct ipm_path *path, ipm_off pcb,
  * Events nest (a decapsulated packet is input again, a protected one is output
  * again): the depth is bounded by IPM_IN_DONE_MAX. */
 
-/* IPSEC_OUTPUT: *fate is set when the answer is not 0. */
+/*
+ * IPSEC_OUTPUT, and with `forwarding` the outbound half of IPSEC_FORWARD.
+ * *fate is set when the answer is not 0: IPM_CONSUMED, or the errno that the
+ * sender sees.  With 0 m may have been changed in place or moved to another
+ * buffer.
+ */
 int ipm_ipsec_output(struct ipm_path *path, struct ipm_pkt *m, ipm_off pcb,
     bool forwarding, enum ipm_reason *fate);
-/* ip_output, ip6_output behind IPSEC_OUTPUT: from the route look-up on. */
+/*
+ * ip_output, ip6_output behind IPSEC_OUTPUT: from the route look-up on.  The
+ * IPv4 checksum is written here, whatever stood there.  0 or errno; *fate is
+ * set to forwarded or sent, or why not.  A forwarded IPv6 packet is never
+ * fragmented (EMSGSIZE).
+ */
 int ipm_ip_output(struct ipm_path *path, struct ipm_pkt *m, ipm_off pcb,
     bool forwarding, enum ipm_reason *fate);
 /* ip_forward, ip6_forward. */
@@ -165,6 +202,20 @@ enum ipm_reason ipm_forward(struct ipm_path *path, struct ipm_pkt *m);
  * ips_in_polvio. */
 bool ipm_policy_rejects(
     struct ipm_path *path, const struct ipm_pkt *m, ipm_off pcb);
+
+/*
+ * The loopback interface: what is sent on it arrives when the event that sent
+ * it is done.  ipm_loop_put copies the packet (false: no memory); ipm_loop_run
+ * lets everything that waits arrive, and what comes of that, and does nothing
+ * while it is at it.  Every entry point ends with it.
+ */
+bool ipm_loop_put(struct ipm_path *path, int iface, struct ipm_span packet);
+void ipm_loop_run(struct ipm_path *path);
+
+/* The identification of an IPv4 packet made here (ip_fillid): 0 with DF and
+ * net.inet.ip.rfc6864, else random with net.inet.ip.random_id, else the next
+ * number.  False: the tape of random octets is at its end. */
+bool ipm_ip_id(struct ipm_path *path, bool df, uint16_t *id);
 
 /* The policy of a packet: 0 is the default policy (def_policy). */
 ipm_off ipm_policy_of(struct ipm_path *path, const struct ipm_pkt *m,

@@ -185,6 +185,27 @@ enum {
 	IPM_ICMP_SUPPRESS
 };
 
+enum {
+	IPM_SEQ_STOP,
+	IPM_SEQ_WRAP
+};
+enum {
+	IPM_HEADS_ALL,
+	IPM_HEADS_FIRST
+};
+enum {
+	IPM_GAIN_WITH_HEADER,
+	IPM_GAIN_WITHOUT
+};
+enum {
+	IPM_IP6_BEHIND,
+	IPM_IP6_FRONT
+};
+enum {
+	IPM_TAIL_SENT,
+	IPM_TAIL_LOST
+};
+
 /* A profile in use: a row of the table, perhaps with switches changed. */
 struct ipm_profile {
 	const char *name;

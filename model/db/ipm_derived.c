@@ -349,6 +349,27 @@ ipm_derived_find(struct ipm_derived *d, const struct ipm_arena *a,
 	return NULL;
 }
 
+struct ipm_derived_sa *
+ipm_derived_of(struct ipm_derived *d, const struct ipm_arena *a, ipm_off off)
+{
+	const struct ipm_sa *sa = ipm_arena_at(a, off);
+	uint32_t at;
+
+	if (d->n_slots == 0)
+		return NULL;
+	at = hash(&sa->dst, sa->proto, sa->spi) & (d->n_slots - 1);
+	for (; d->slots[at] != 0; at = (at + 1) & (d->n_slots - 1)) {
+		struct ipm_derived_sa *s = &d->sas[d->slots[at] - 1];
+
+		if (s->off != off)
+			continue;
+		if (!s->opened)
+			open_sa(d, a, s);
+		return s;
+	}
+	return NULL;
+}
+
 void
 ipm_derived_free(struct ipm_derived *d)
 {

@@ -55,6 +55,10 @@ struct ipm_derived_sa *ipm_derived_find(struct ipm_derived *d,
     const struct ipm_arena *a, const struct ipm_addr *dst, uint8_t proto,
     uint32_t spi);
 
+/* The same of one SA, or NULL when it is none of the index. */
+struct ipm_derived_sa *ipm_derived_of(
+    struct ipm_derived *d, const struct ipm_arena *a, ipm_off off);
+
 /*
  * The first IPcomp SA of this mode from src to dst, or 0: a packet between its
  * ends may be one that it declined to compress.

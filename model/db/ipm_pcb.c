@@ -136,12 +136,17 @@ ipm_pcbs_digest(
 		const struct ipm_pcb *pcb = at(a, off);
 		const uint64_t numbers[] = { pcb->id, pcb->lport, pcb->fport,
 			pcb->family, pcb->proto, pcb->raw, pcb->listening,
-			pcb->encap, pcb->tcp_md5, pcb->cached_generation };
+			pcb->encap, pcb->tcp_md5, pcb->cached_generation,
+			pcb->tos, pcb->dontfrag, pcb->opts_len, pcb->hop_len,
+			pcb->dst_len };
 
 		ipm_digest_addr(d, &pcb->laddr);
 		ipm_digest_addr(d, &pcb->faddr);
 		for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++)
 			ipm_digest_number(d, numbers[i]);
+		ipm_digest_octets(d, pcb->opts, pcb->opts_len);
+		ipm_digest_octets(d, pcb->hop, pcb->hop_len);
+		ipm_digest_octets(d, pcb->dst, pcb->dst_len);
 		add_policies(d, a, pcb);
 	}
 }

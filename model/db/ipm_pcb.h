@@ -15,6 +15,9 @@ enum ipm_pcb_encap {
 	IPM_ENCAP_ESPINUDP = 2
 };
 
+#define IPM_PCB_OPTS4 40U
+#define IPM_PCB_OPTS6 64U
+
 struct ipm_pcb {
 	struct ipm_addr laddr, faddr; /* octets zero: not bound, connected */
 	uint32_t id;                  /* the caller's name for it */
@@ -25,6 +28,12 @@ struct ipm_pcb {
 	uint8_t listening;
 	uint8_t encap;              /* enum ipm_pcb_encap */
 	uint8_t tcp_md5;            /* TCP_MD5SIG */
+	uint8_t tos;                /* IP_TOS */
+	uint8_t dontfrag;           /* IP_DONTFRAG */
+	uint8_t opts_len, hop_len, dst_len;
+	uint8_t opts[IPM_PCB_OPTS4]; /* IP_OPTIONS, filled to 4 */
+	/* IPv6 hop-by-hop and destination options header: whole ones. */
+	uint8_t hop[IPM_PCB_OPTS6], dst[IPM_PCB_OPTS6];
 	ipm_off policy[IPM_N_DIRS]; /* own, 0 none */
 	ipm_off cached[IPM_N_DIRS]; /* of the SPD, valid while: */
 	uint64_t cached_generation;

@@ -31,6 +31,21 @@ DATA_PATH = {
         'no-protocol',
         'tcp-signature',
     ],
+    'tests/unit/test_output.c': [
+        'sent',
+        'policy-discard',
+        'no-sa-out',
+        'acquire-failed',
+        'bundle-tail-lost',
+        'seq-overflow',
+        'tunnel-ends-bad',
+        'natt-ipv6',
+        'deflate-failed',
+        'no-random',
+        'no-route',
+        'no-source',
+        'too-big-df',
+    ],
 }
 ELSEWHERE.update({r: path for path, rs in DATA_PATH.items() for r in rs})
 
