@@ -218,10 +218,28 @@ ext_valid(uint16_t type, size_t len, struct ipm_span rest)
 	return base + (sa_len + 7) / 8 * 8 == len;
 }
 
+static bool
+known(uint16_t type)
+{
+	return type < PFK_N_EXTTYPES && exts[type].min != 0;
+}
+
+/* [PFKEY-2.3-03] [PFKEY-2.3-04] An extension that is not known: it must be one
+ * all the same. */
+static bool
+may_ignore(const struct ipm_profile *pf, uint16_t type, size_t len,
+    struct ipm_span rest)
+{
+	return ipm_sw(pf, IPM_SW_PFK_UNKNOWN_EXT) == IPM_ON && type != 0 &&
+	    len != 0 && len <= rest.len;
+}
+
 /* key_align.  0 or an errno of the call, its counter in *counter. */
 static int
-find_exts(struct pfk_req *rq, enum ipm_stat *counter)
+find_exts(const struct pfk_call *c, enum ipm_stat *counter)
 {
+	struct pfk_req *rq = c->rq;
+
 	for (size_t off = PFK_HDR_LEN; off < rq->len;) {
 		struct ipm_span rest =
 		    ipm_span_from(ipm_span(rq->p, rq->len), off);
@@ -233,8 +251,12 @@ find_exts(struct pfk_req *rq, enum ipm_stat *counter)
 		len = (size_t)pfk_le(rest.p, 2) * 8;
 		type = (uint16_t)pfk_le(rest.p + 2, 2);
 		*counter = IPM_ST_PFKEY_out_invexttype;
-		if (type >= PFK_N_EXTTYPES || exts[type].min == 0)
-			return PFK_EINVAL;
+		if (!known(type)) {
+			if (!may_ignore(c->pf, type, len, rest))
+				return PFK_EINVAL;
+			off += len;
+			continue;
+		}
 		*counter = IPM_ST_PFKEY_out_dupext;
 		if (rq->ext_off[type] != 0)
 			return PFK_EINVAL;
@@ -243,7 +265,9 @@ find_exts(struct pfk_req *rq, enum ipm_stat *counter)
 			return PFK_EINVAL;
 		*counter = IPM_N_STATS;
 		if (len > rest.len)
-			return PFK_ENOBUFS;
+			return ipm_sw(c->pf, IPM_SW_PFK_PAST_END) == IPM_OFF
+			    ? PFK_ENOBUFS
+			    : PFK_EINVAL;
 		rq->ext_off[type] = (uint16_t)off;
 		rq->ext_len[type] = (uint16_t)len;
 		off += len;
@@ -294,7 +318,7 @@ parse(struct pfk_call *c)
 		return refuse(c, IPM_ST_PFKEY_out_invmsgtype, PFK_EINVAL);
 	if (rq->len > PFK_MSG_MAX)
 		return PFK_ENOBUFS;
-	err = find_exts(rq, &counter);
+	err = find_exts(c, &counter);
 	if (err != 0) {
 		if (counter != IPM_N_STATS)
 			c->e->ipm.stats.v[counter]++;
@@ -349,7 +373,9 @@ pfk_send(struct pfk_engine *e, const struct ipm_profile *pf,
 	st->pfkey_out_msgtype[octets[1]]++;
 	if (pfk_le(octets + 4, 2) * 8 != msg.len) {
 		st->v[IPM_ST_PFKEY_out_invlen]++;
-		return PFK_EINVAL;
+		return ipm_sw(pf, IPM_SW_PFK_LEN_ERRNO) == IPM_OFF
+		    ? PFK_EINVAL
+		    : PFK_EMSGSIZE;
 	}
 	rq.type = octets[1];
 	rq.satype = octets[3];

@@ -69,6 +69,10 @@ struct pfk_dgram {
 	uint32_t len;
 };
 
+/* Does it hear of this satype (0: of any)? */
+bool pfk_registered(
+    const struct pfk_call *c, const struct pfk_sock *s, uint8_t satype);
+
 /* The requester's socket; valid until the next take. */
 struct pfk_sock *pfk_requester(const struct pfk_call *c);
 

@@ -99,7 +99,10 @@ expire(struct pfk_call *c, const struct ipm_sa *sa, bool hard)
 	else
 		pfk_out_life(&o, PFK_EXT_LIFETIME_SOFT, &l->soft);
 	pfk_out_ends(&o, sa);
-	(void)pfk_out_send(c, &o, PFK_TO_REGISTERED);
+	/* [PFKEY-3.1.8-01] */
+	(void)pfk_out_send(c, &o,
+	    ipm_sw(c->pf, IPM_SW_PFK_EXPIRE_TO) == IPM_OFF ? PFK_TO_REGISTERED
+							   : PFK_TO_ALL);
 }
 
 /* --- one run of the timer over the SAD --------------------------------------------------- */

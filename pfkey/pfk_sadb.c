@@ -65,6 +65,14 @@ lifetimes_pair(const struct pfk_req *rq)
 	    pfk_rq_has(rq, PFK_EXT_LIFETIME_SOFT);
 }
 
+/* [PFKEY-3.1.2-04] [PFKEY-3.1.3-03] */
+static bool
+state_ok(const struct pfk_call *c)
+{
+	return ipm_sw(c->pf, IPM_SW_PFK_STATE) == IPM_OFF ||
+	    pfk_rq_at(c->rq, PFK_EXT_SA)[9] == IPM_SA_MATURE;
+}
+
 static struct ipm_addr
 address(const struct pfk_req *rq, enum pfk_exttype type)
 {
@@ -315,6 +323,7 @@ pfk_do_getspi(struct pfk_call *c)
 {
 	struct pfk_out o;
 	struct ipm_saidx idx;
+	struct spi_range range;
 	ipm_off off;
 	uint32_t spi;
 	uint8_t *p;
@@ -325,7 +334,12 @@ pfk_do_getspi(struct pfk_call *c)
 		0)
 		return pfk_reply_error(c, PFK_EINVAL);
 	idx = index_of(c->rq);
-	err = choose_spi(c, &idx, range_of(c, true, idx.proto), &spi);
+	range = range_of(c, true, idx.proto);
+	/* [PFKEY-2.3.9-01] */
+	if (range.min > range.max &&
+	    ipm_sw(c->pf, IPM_SW_PFK_SPI_ORDER) == IPM_ON)
+		return pfk_reply_error(c, PFK_EINVAL);
+	err = choose_spi(c, &idx, range, &spi);
 	if (err == 0 && reserved_spi(&idx, spi))
 		err = PFK_EINVAL;
 	if (err == 0 && !new_sa(c, &idx, spi, NULL, &off))
@@ -340,7 +354,9 @@ pfk_do_getspi(struct pfk_call *c)
 		ipm_store32(p + 4, spi);
 	pfk_out_copy(&o, c->rq, PFK_EXT_ADDRESS_SRC);
 	pfk_out_copy(&o, c->rq, PFK_EXT_ADDRESS_DST);
-	return pfk_out_send(c, &o, PFK_TO_ONE);
+	return pfk_out_send(c, &o,
+	    ipm_sw(c->pf, IPM_SW_PFK_GETSPI_TO) == IPM_OFF ? PFK_TO_ONE
+							   : PFK_TO_ALL);
 }
 
 /* --- ADD ------------------------------------------------------------------------------------ */
@@ -379,7 +395,8 @@ pfk_do_add(struct pfk_call *c)
 	uint32_t spi;
 	int err;
 
-	if (!has_all(c->rq, true) || lacks_key(c->rq) || !lifetimes_pair(c->rq))
+	if (!has_all(c->rq, true) || lacks_key(c->rq) ||
+	    !lifetimes_pair(c->rq) || !state_ok(c))
 		return pfk_reply_error(c, PFK_EINVAL);
 	err = pfk_check_pair(c->rq, PFK_EXT_ADDRESS_SRC, PFK_EXT_ADDRESS_DST);
 	if (err != 0)
@@ -525,13 +542,15 @@ pfk_do_update(struct pfk_call *c)
 	ipm_off off;
 	int err;
 
-	if (!has_all(c->rq, true) || !lifetimes_pair(c->rq))
+	if (!has_all(c->rq, true) || !lifetimes_pair(c->rq) || !state_ok(c))
 		return pfk_reply_error(c, PFK_EINVAL);
 	err = pfk_check_pair(c->rq, PFK_EXT_ADDRESS_SRC, PFK_EXT_ADDRESS_DST);
 	if (err != 0)
 		return pfk_reply_error(c, err);
 	idx = index_of(c->rq);
 	off = find_spi(c, spi_of(c->rq), &idx);
+	if (off == 0 && ipm_sw(c->pf, IPM_SW_PFK_UPDATE_ERRNO) == IPM_ON)
+		return pfk_reply_error(c, PFK_ESRCH);
 	if (off == 0 || sa_at(c->e, off)->pid != c->rq->pid)
 		return pfk_reply_error(c, PFK_EINVAL);
 	if (!of_head(c->e, off, &idx, IPM_CMP_MODE_REQID))
@@ -756,6 +775,20 @@ pfk_do_get(struct pfk_call *c)
 
 /* --- ACQUIRE, REGISTER ------------------------------------------------------------------------ */
 
+/* Has a socket registered for this satype? */
+static bool
+anybody(const struct pfk_call *c, uint8_t satype)
+{
+	for (ipm_off off = c->e->socks; off != 0;) {
+		const struct pfk_sock *s = ipm_arena_at(arena(c), off);
+
+		if (pfk_registered(c, s, satype))
+			return true;
+		off = s->next;
+	}
+	return false;
+}
+
 /* [PFKEY-3.1.6-03] An error of a key daemon, which gets no reply; or the wish
  * for an SA, which goes to all that have registered. */
 int
@@ -777,6 +810,10 @@ pfk_do_acquire(struct pfk_call *c)
 	if (pfk_index_sah(&c->e->index, arena(c), &idx, IPM_CMP_MODE_REQID) !=
 	    0)
 		return pfk_reply_error(c, PFK_EEXIST);
+	/* [PFKEY-3.1.6-04] */
+	if (ipm_sw(c->pf, IPM_SW_PFK_ACQUIRE_NOBODY) == IPM_ON &&
+	    !anybody(c, c->rq->satype))
+		return pfk_reply_error(c, PFK_EPROTONOSUPPORT);
 	err = pfk_acq_send(c, &idx, 0);
 	return err != 0 ? pfk_reply_error(c, err) : 0;
 }
@@ -789,6 +826,9 @@ pfk_do_register(struct pfk_call *c)
 	uint16_t bit = (uint16_t)(1U << c->rq->satype);
 	struct pfk_out o;
 
+	if (c->rq->satype == 0 &&
+	    ipm_sw(c->pf, IPM_SW_PFK_REGISTER_ANY) == IPM_ON)
+		return pfk_reply_error(c, PFK_EINVAL);
 	if (s != NULL && c->rq->satype != 0) {
 		if ((s->registered & bit) != 0)
 			return pfk_reply_error(c, PFK_EEXIST);

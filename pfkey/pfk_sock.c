@@ -211,8 +211,19 @@ sendup(struct pfk_call *c, ipm_off sock, struct ipm_span msg, bool wrap)
 	return false;
 }
 
+bool
+pfk_registered(
+    const struct pfk_call *c, const struct pfk_sock *s, uint8_t satype)
+{
+	/* Registered for any satype gets what concerns any other; or not. */
+	if (ipm_sw(c->pf, IPM_SW_PFK_REGISTERED) == IPM_OFF || satype == 0)
+		return s->registered != 0;
+	return satype < 16 && (s->registered >> satype & 1) != 0;
+}
+
 static bool
-covers(enum pfk_target target, const struct pfk_sock *s)
+covers(const struct pfk_call *c, enum pfk_target target,
+    const struct pfk_sock *s, uint8_t satype)
 {
 	switch (target) {
 	case PFK_TO_ONE:
@@ -220,8 +231,7 @@ covers(enum pfk_target target, const struct pfk_sock *s)
 	case PFK_TO_ALL:
 		return true;
 	case PFK_TO_REGISTERED:
-		/* Registered for any satype gets what concerns any other. */
-		return s->registered != 0;
+		return pfk_registered(c, s, satype);
 	}
 	return false;
 }
@@ -253,7 +263,7 @@ pfk_deliver(
 			(void)sendup(c, off, m, true);
 		if (sock_at(e, off)->id == c->sock)
 			own = off;
-		else if (covers(target, sock_at(e, off)) &&
+		else if (covers(c, target, sock_at(e, off), msg[3]) &&
 		    sendup(c, off, m, false))
 			st->v[counter[target]]++;
 	}
@@ -268,8 +278,16 @@ pfk_deliver(
 int
 pfk_reply_error(struct pfk_call *c, int err)
 {
-	c->rq->p[2] = (uint8_t)err;
-	return pfk_deliver(c, PFK_TO_ONE, c->rq->p, c->rq->len);
+	struct pfk_req *rq = c->rq;
+	uint8_t head[PFK_HDR_LEN];
+
+	rq->p[2] = (uint8_t)err;
+	if (ipm_sw(c->pf, IPM_SW_PFK_ERROR_REPLY) == IPM_OFF)
+		return pfk_deliver(c, PFK_TO_ONE, rq->p, rq->len);
+	/* [PFKEY-3.1-01] */
+	memcpy(head, rq->p, sizeof head);
+	pfk_le_put(head + 4, 2, sizeof head / 8);
+	return pfk_deliver(c, PFK_TO_ONE, head, sizeof head);
 }
 
 /*

@@ -1649,3 +1649,156 @@ Test(pfk_sadb, a_copy_has_the_same_effects)
 	}
 	end();
 }
+
+/* --- where the kernels left RFC 2367 ----------------------------------------------------- */
+
+static void
+begin_rfc(const char *name, const char *value)
+{
+	begin(IPM_PF_FREEBSD_2017);
+	if (value != NULL)
+		cr_assert(ipm_profile_set(&b.pf, name, value));
+}
+
+/* One request, its errno in FreeBSD and under the switch's other word. */
+static void
+both(const char *name, const char *value, void (*make)(void), int freebsd,
+    int rfc)
+{
+	begin_rfc(name, NULL);
+	make();
+	cr_expect_eq(ask(), freebsd, "%s", name);
+	end();
+	begin_rfc(name, value);
+	make();
+	cr_expect_eq(ask(), rfc, "%s=%s", name, value);
+	end();
+}
+
+static void
+make_wrong_length(void)
+{
+	pfk_head(&m, 10, 0, 1, 1);
+	pfk_set(m.p + 4, 2, 3);
+}
+
+static void
+make_overrun(void)
+{
+	pfk_esp(&m, 0x1000);
+	pfk_set(pfk_add_ext(&m, 12, 16), 2, 3);
+}
+
+static void
+make_unknown(void)
+{
+	pfk_esp(&m, 0x1000);
+	pfk_add_ext(&m, 29, 16);
+	pfk_add_ext(&m, 29, 16);
+	pfk_add_ext(&m, 17, 8);
+}
+
+static void
+make_type_0(void)
+{
+	pfk_esp(&m, 0x1000);
+	pfk_add_ext(&m, 0, 16);
+}
+
+static void
+make_dying(void)
+{
+	pfk_esp(&m, 0x1000);
+	pfk_find_ext(&m, 1)[9] = 2;
+}
+
+static void
+make_update(void)
+{
+	pfk_update(&m, 0x1000);
+}
+
+static void
+make_backwards(void)
+{
+	pfk_getspi(&m, 0x2000, 0x1000);
+}
+
+static void
+make_register(void)
+{
+	pfk_head(&m, 7, 0, 1, 1);
+}
+
+static void
+make_acquire(void)
+{
+	ask_acquire(3, 2);
+}
+
+/* [PFKEY-2.1-04] [PFKEY-2.3-03] [PFKEY-2.3-04] [PFKEY-2.3-05]
+ * [PFKEY-3.1.2-04] [PFKEY-3.1.3-03] [PFKEY-3.1.2-01] [PFKEY-2.3.9-01]
+ * [PFKEY-3.1.7-01] [PFKEY-3.1.6-04] [PFKEY-3.1-02] */
+Test(pfk_sadb, errno_of_rfc_2367)
+{
+	both("pfkey-length-errno", "emsgsize", make_wrong_length,
+	    PFK_CALL + EINVAL, PFK_CALL + 40);
+	both("pfkey-overrun-errno", "einval", make_overrun, PFK_CALL + ENOBUFS,
+	    PFK_CALL + EINVAL);
+	both("pfkey-unknown-extension", "ignore", make_unknown,
+	    PFK_CALL + EINVAL, OK);
+	both("pfkey-unknown-extension", "ignore", make_type_0,
+	    PFK_CALL + EINVAL, PFK_CALL + EINVAL);
+	both("pfkey-sa-state", "mature", make_dying, OK, EINVAL);
+	both("pfkey-update-errno", "esrch", make_update, EINVAL, ESRCH);
+	both("pfkey-getspi-order", "einval", make_backwards, OK, EINVAL);
+	both("pfkey-register-unspec", "refuse", make_register, OK, EINVAL);
+	both("pfkey-acquire-nobody", "eprotonosupport", make_acquire,
+	    PFK_SILENCE, 43);
+}
+
+/* [PFKEY-3.1-01] */
+Test(pfk_sadb, error_replies)
+{
+	for (int header = 0; header < 2; header++) {
+		begin_rfc("pfkey-error-reply", header ? "header" : NULL);
+		pfk_name_sa(&m, 5, 0x1000);
+		cr_expect_eq(ask(), ESRCH);
+		cr_expect_eq(r.len, header ? 16 : m.len);
+		cr_expect_eq(pfk_get_le(r.p + 4, 2) * 8, r.len);
+		end();
+	}
+}
+
+/* [PFKEY-3.1.1-06] [PFKEY-3.1.8-01] [PFKEY-3.1.6-01] Who hears of it. */
+Test(pfk_sadb, listeners_of_rfc_2367)
+{
+	for (int rfc = 0; rfc < 2; rfc++) {
+		begin_rfc("pfkey-getspi-reply", rfc ? "all" : NULL);
+		pfk_getspi(&m, 0x1000, 0x10ff);
+		cr_assert_eq(
+		    pfk_send(&b.e, &b.pf, &b.env, b.sock, ipm_span(m.p, m.len)),
+		    0);
+		cr_expect_eq(pfk_drain(&b, b.other), rfc ? 1 : 0);
+		end();
+
+		begin_rfc("pfkey-expire-to", rfc ? "all" : NULL);
+		pfk_esp(&m, 0x1000);
+		pfk_add_life(&m, 3, 0, 5, 0);
+		pfk_add_life(&m, 4, 0, 9, 0);
+		cr_assert_eq(ask(), OK);
+		(void)pfk_drain(&b, b.other);
+		pfk_box_wait(&b, 6);
+		cr_expect_eq(pfk_drain(&b, b.other), rfc ? 1 : 0);
+		end();
+
+		begin_rfc("pfkey-registered-for", rfc ? "type" : NULL);
+		pfk_head(&m, 7, 2, 1, 1);
+		cr_assert_eq(ask(), OK);
+		ask_acquire(3, 2);
+		cr_expect_eq(ask(), rfc ? PFK_SILENCE : OK);
+		ask_acquire(2, 2);
+		cr_expect_eq(ask(), OK);
+		end();
+	}
+}
