@@ -23,6 +23,7 @@ enum {
 	AALG_NULL = 251,
 	AALG_TCP_MD5 = 252,
 	EALG_NULL = 11,
+	EALG_GMAC = 23,
 	CALG_DEFLATE = 2,
 	ENCAP_ESPINUDP = 2,
 	MODE_TRANSPORT = 1,
@@ -155,83 +156,92 @@ judge_keys_given(struct pfk_judge *j)
 		    j, PFK_RULE_AH_NO_KEY, j->msg.len, "KEY_AUTH", NULL);
 }
 
-/* FreeBSD's number of an algorithm, those of longer GMAC keys included. */
-static const struct ipm_alg *
-algorithm(const struct pfk_judge *j, uint64_t number, bool auth)
-{
-	enum ipm_profile_id id = ipm_profile_find(j->pf->name);
-
-	if (auth && number > AALG_GMAC_FIRST && number <= AALG_GMAC_LAST)
-		number = AALG_GMAC_FIRST;
-	for (size_t i = 0; i < ipm_n_algs && number != 0; i++) {
-		const struct ipm_alg *a = &ipm_algs[i];
-		bool kind = auth
-		    ? a->kind == IPM_ALG_AUTH
-		    : a->kind == IPM_ALG_CIPHER || a->kind == IPM_ALG_AEAD;
-
-		if (kind && a->sadb_freebsd == number)
-			return id < IPM_N_PROFILES &&
-				a->status[id] == IPM_AS_ABSENT
-			    ? NULL
-			    : a;
-	}
-	return NULL;
-}
-
 static size_t
 key_octets(const struct pfk_judge *j, unsigned type)
 {
 	return (size_t)pfk_value(j, type, "bits") / 8;
 }
 
+static bool
+is_gmac(const struct pfk_alg *a)
+{
+	return a->number >= AALG_GMAC_FIRST && a->number <= AALG_GMAC_LAST;
+}
+
+/* The three ways of a hash's key length: a salted GMAC key, the algorithm's
+ * own length, anything up to the hash's block. */
+static bool
+hash_key_fits(const struct pfk_judge *j, const struct pfk_alg *a, size_t octets)
+{
+	if (is_gmac(a) && ipm_sw(j->pf, IPM_SW_PFK_GMAC) == IPM_GMAC_SALTED)
+		return octets == a->exact + 4U;
+	if (a->exact == 0)
+		return true;
+	if (ipm_sw(j->pf, IPM_SW_PFK_AUTH_KEY) == 0)
+		return octets == a->exact;
+	return octets != 0 && octets <= a->most;
+}
+
 /* A number that this kernel has, in AH and beside an ESP cipher. */
 static void
 judge_auth(struct pfk_judge *j)
 {
-	uint64_t number = pfk_value(j, PFK_EXT_SA, "auth");
-	size_t octets = key_octets(j, PFK_EXT_KEY_AUTH);
-	const struct ipm_alg *a = algorithm(j, number, true);
-	bool gmac = satype_is(j, "ah") && number >= AALG_GMAC_FIRST &&
-	    number <= AALG_GMAC_LAST;
+	const struct pfk_alg *a = pfk_alg_find(
+	    j->pf, PFK_ALG_AUTH, (uint8_t)pfk_value(j, PFK_EXT_SA, "auth"));
 
-	if (a == NULL && !gmac) {
+	if (a == NULL || a->number == AALG_TCP_MD5) {
 		pfk_find(j, PFK_RULE_ALG_UNKNOWN, PFK_EXT_SA, "auth");
 		return;
 	}
-	if ((pfk_value(j, PFK_EXT_SA, "flags") & FLAG_OLD) != 0)
+	if ((pfk_value(j, PFK_EXT_SA, "flags") & FLAG_OLD) != 0 &&
+	    ipm_sw(j->pf, IPM_SW_PFK_OLD) == IPM_ON)
 		pfk_find(j, PFK_RULE_SA_FLAGS_CLASH, PFK_EXT_SA, "flags");
 	if (!pfk_has(j, PFK_EXT_KEY_AUTH))
 		pfk_find_at(
 		    j, PFK_RULE_AUTH_NO_KEY, j->msg.len, "KEY_AUTH", NULL);
-	else if (gmac && octets != 16 + 8 * (number - AALG_GMAC_FIRST))
+	else if (!hash_key_fits(j, a, key_octets(j, PFK_EXT_KEY_AUTH)))
 		pfk_find(j, PFK_RULE_KEY_LEN, PFK_EXT_KEY_AUTH, "bits");
-	else if (gmac)
+	else if (is_gmac(a) && satype_is(j, "ah") &&
+	    ipm_sw(j->pf, IPM_SW_PFK_GMAC) == IPM_GMAC_REFUSE)
 		pfk_find(j, PFK_RULE_AH_GMAC, PFK_EXT_SA, "auth");
-	else if (number != AALG_NULL && octets == 0)
-		pfk_find(j, PFK_RULE_KEY_LEN, PFK_EXT_KEY_AUTH, "bits");
+}
+
+static void
+judge_cipher(struct pfk_judge *j, const struct pfk_alg *a)
+{
+	const struct ipm_alg *row = a == NULL ? NULL : ipm_alg_by_name(a->name);
+	size_t octets = key_octets(j, PFK_EXT_KEY_ENCRYPT), salt = 0;
+
+	if (row != NULL &&
+	    (a->number != EALG_GMAC ||
+		ipm_sw(j->pf, IPM_SW_PFK_GMAC) != IPM_GMAC_BARE))
+		salt = row->salt_len;
+	if (row == NULL ||
+	    (a->number == EALG_GMAC &&
+		ipm_sw(j->pf, IPM_SW_PFK_GMAC) == IPM_GMAC_REFUSE))
+		pfk_find(j, PFK_RULE_ALG_UNKNOWN, PFK_EXT_SA, "encrypt");
+	else if (pfk_has(j, PFK_EXT_KEY_ENCRYPT) &&
+	    (octets < salt || !ipm_alg_key_ok(row, octets - salt)))
+		pfk_find(j, PFK_RULE_KEY_LEN, PFK_EXT_KEY_ENCRYPT, "bits");
+	if (row != NULL && row->kind == IPM_ALG_AEAD &&
+	    pfk_value(j, PFK_EXT_SA, "auth") != 0 &&
+	    ipm_sw(j->pf, IPM_SW_PFK_AEAD_AUTH) != IPM_OFF)
+		pfk_find(j, PFK_RULE_AEAD_AUTH, PFK_EXT_SA, "auth");
 }
 
 static void
 judge_esp(struct pfk_judge *j)
 {
 	uint64_t flags = pfk_value(j, PFK_EXT_SA, "flags");
-	const struct ipm_alg *a =
-	    algorithm(j, pfk_value(j, PFK_EXT_SA, "encrypt"), false);
-	size_t octets = key_octets(j, PFK_EXT_KEY_ENCRYPT);
-	bool auth = pfk_value(j, PFK_EXT_SA, "auth") != 0;
 
 	if (((flags & FLAG_OLD) != 0 && (flags & FLAG_DERIV) != 0) ||
 	    ((flags & FLAG_IV4B) != 0 && (flags & FLAG_OLD) == 0))
 		pfk_find(j, PFK_RULE_SA_FLAGS_CLASH, PFK_EXT_SA, "flags");
-	if (a == NULL)
-		pfk_find(j, PFK_RULE_ALG_UNKNOWN, PFK_EXT_SA, "encrypt");
-	else if (pfk_has(j, PFK_EXT_KEY_ENCRYPT) &&
-	    (octets < a->salt_len || !ipm_alg_key_ok(a, octets - a->salt_len)))
-		pfk_find(j, PFK_RULE_KEY_LEN, PFK_EXT_KEY_ENCRYPT, "bits");
-	if (auth)
+	judge_cipher(j,
+	    pfk_alg_find(j->pf, PFK_ALG_ENC,
+		(uint8_t)pfk_value(j, PFK_EXT_SA, "encrypt")));
+	if (pfk_value(j, PFK_EXT_SA, "auth") != 0)
 		judge_auth(j);
-	if (auth && a != NULL && a->kind == IPM_ALG_AEAD)
-		pfk_find(j, PFK_RULE_AEAD_AUTH, PFK_EXT_SA, "auth");
 }
 
 static void

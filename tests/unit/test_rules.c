@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "hx_engine.h"
 #include "hx_hex.h"
 #include "pfk_engine.h"
 #include "pfk_rules.h"
@@ -218,6 +219,109 @@ Test(rules, linux_messages)
 	}
 	(void)closedir(d);
 	cr_expect_geq(messages, 60, "%zu", messages);
+}
+
+/* --- the key engine --------------------------------------------------------------------- */
+
+struct answer {
+	int err;
+	enum pfk_how how; /* PFK_IGNORED: taken */
+};
+
+/* What an engine without SAs and policies says. */
+static struct answer
+ask(struct hx_engine *providers, const uint8_t *p, size_t len)
+{
+	static uint8_t draws[8192], reply[8192];
+	struct ipm_tape tape = { ipm_span(draws, sizeof draws), 0 };
+	struct ipm_env env = { .sec = 3,
+		.random = &tape,
+		.crypto = &providers->crypto,
+		.comp = &providers->comp,
+		.alloc = &providers->alloc };
+	struct ipm_profile pf = profile();
+	struct answer a = { 0, PFK_IGNORED };
+	struct pfk_engine e;
+	uint32_t sock;
+
+	memset(draws, 0x11, sizeof draws);
+	pfk_engine_init(&e, 0, 0);
+	sock = pfk_open(&e, &env);
+	cr_assert_neq(sock, 0);
+	a.err = pfk_send(&e, &pf, &env, sock, ipm_span(p, len));
+	if (a.err != 0) {
+		a.how = PFK_BY_SEND;
+	} else if (pfk_recv(&e, sock, reply, sizeof reply) >= 16 &&
+	    reply[2] != 0) {
+		a.err = reply[2];
+		a.how = PFK_BY_REPLY;
+	}
+	pfk_engine_free(&e, &providers->alloc);
+	return a;
+}
+
+struct agreement {
+	struct hx_engine providers;
+	size_t requests, asked, refused;
+};
+
+/* What the rules find, the engine refuses so; what they find nothing in, it
+ * takes, or refuses for what it holds. */
+static void
+agree(struct agreement *g, const char *id, const uint8_t *p, size_t len)
+{
+	struct pfk_finding f[PFK_FINDINGS_MAX];
+	size_t n = lint(FREEBSD, PFK_LE, p, len, f);
+	struct answer a = ask(&g->providers, p, len);
+
+	g->asked++;
+	if (n == 0) {
+		cr_assert(a.how == PFK_IGNORED ||
+			(a.how == PFK_BY_REPLY && of_the_state(p[1], a.err)),
+		    "%s: nothing found, errno %d", id, a.err);
+		return;
+	}
+	g->refused++;
+	cr_assert(f[0].err == a.err && f[0].how == a.how,
+	    "%s: %s of %s: errno %d (%u), the engine says %d (%u)", id,
+	    pfk_rules[f[0].rule].name, f[0].ext == NULL ? "header" : f[0].ext,
+	    f[0].err, f[0].how, a.err, (unsigned)a.how);
+}
+
+/* Each octet of the request in its turn, with a few values. */
+static void
+agree_on_changes(const char *id, size_t n, const json_t *step, void *ctx)
+{
+	static const uint8_t values[] = { 0, 1, 3, 0x10, 0x7f, 0xff };
+	struct hx_octets o = vec_octets(step, "request");
+	struct agreement *g = ctx;
+	bool changed = g->requests++ % 29 == 0;
+
+	(void)n;
+	agree(g, id, o.p, o.len);
+	/* Changes in every 29th request, to spare time. */
+	for (size_t i = 0; changed && i < o.len; i++) {
+		uint8_t was = o.p[i];
+
+		for (size_t v = 0; v < sizeof values; v++) {
+			o.p[i] = values[v];
+			agree(g, id, o.p, o.len);
+		}
+		o.p[i] = was;
+	}
+	hx_octets_free(&o);
+}
+
+/* [PFKEY-1.4-01] [PFKEY-3.1-02] */
+Test(rules, the_engine_agrees)
+{
+	struct agreement g = { 0 };
+
+	cr_assert(hx_engine_open(&g.providers, IPM_PF_FREEBSD_13));
+	each_exchange(agree_on_changes, &g);
+	hx_engine_close(&g.providers);
+	cr_expect_geq(g.asked, 20000, "%zu", g.asked);
+	cr_expect_geq(g.refused, 2000, "%zu", g.refused);
 }
 
 /* --- messages built from the rows ------------------------------------------------------ */
