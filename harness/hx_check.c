@@ -5,12 +5,15 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "hx_check_recording.h"
+
 static const struct {
 	const char *schema;
 	bool (*check)(struct hx_check *c, const json_t *root);
 } kinds[] = {
 	{ "ipsec-vectors", hx_check_vectors },
 	{ "ipsec-capture", hx_check_capture },
+	{ "ipsec-recording", hx_check_recording },
 };
 
 static const char *const result_names[HX_N_RESULTS] = {
@@ -23,12 +26,14 @@ static const char *const result_names[HX_N_RESULTS] = {
 static const char usage[] =
     "usage: ipsecsim check [--json] [-q] [--allow-unsupported] FILE...\n"
     "\n"
-    "Runs every case of vector files (ipsec-vectors) and capture sidecars\n"
-    "(ipsec-capture; NAME.json brings NAME.pcap and NAME.neg.pcap).  Prints\n"
-    "one JSON object per case.  Exit status 0: all pass; 1: some do not;\n"
-    "2: a file or a case cannot be read.\n"
+    "Runs every case of vector files (ipsec-vectors), capture sidecars\n"
+    "(ipsec-capture; NAME.json brings NAME.pcap and NAME.neg.pcap) and\n"
+    "recordings of a network stack (ipsec-recording).  Prints one JSON object\n"
+    "per case.  Exit status 0: all pass; 1: some do not; 2: a file or a case\n"
+    "cannot be read.\n"
     "\n"
     "  --allow-unsupported  unsupported cases do not count as failed\n"
+    "  --profile NAME       recordings: whose kernel (default freebsd-13)\n"
     "  -q, --quiet          print only cases that do not pass\n";
 
 const char *
@@ -38,8 +43,8 @@ hx_json_str(const json_t *obj, const char *key)
 }
 
 /* JSON text is UTF-8 and a file name any octets: the others become "?". */
-static json_t *
-json_text(const char *s)
+json_t *
+hx_json_text(const char *s)
 {
 	json_t *j = json_string(s);
 	char *copy;
@@ -76,9 +81,9 @@ hx_check_case(struct hx_check *c, const char *name, enum hx_result result,
 	if (c->quiet && result == HX_PASS)
 		return;
 	print_object(c->out,
-	    json_pack("{s:o, s:o, s:s, s:o}", "file", json_text(c->file),
-		"case", json_text(name), "result", result_names[result], "why",
-		json_text(why)));
+	    json_pack("{s:o, s:o, s:s, s:o}", "file", hx_json_text(c->file),
+		"case", hx_json_text(name), "result", result_names[result],
+		"why", hx_json_text(why)));
 }
 
 /* Reads and runs one file; false after one line on standard error. */
@@ -121,8 +126,9 @@ check_file(struct hx_check *c, const char *path)
 		goto out;
 	}
 	(void)fprintf(stderr, "ipsecsim: %s: %s%s\n", path,
-	    schema == NULL ? "no schema member: not a vector or sidecar file"
-			   : "cannot check files of schema ",
+	    schema == NULL
+		? "no schema member: not a vector, sidecar or recording file"
+		: "cannot check files of schema ",
 	    schema == NULL ? "" : schema);
 out:
 	json_decref(root);
@@ -153,6 +159,7 @@ hx_cmd_check(int argc, char **argv)
 	bool allow_unsupported = false, readable = true;
 	int first = argc;
 
+	ipm_profile_init(&c.recording, IPM_PF_FREEBSD_13);
 	for (int i = 1; i < argc && first == argc; i++) {
 		if (strcmp(argv[i], "--help") == 0) {
 			(void)fputs(usage, stdout);
@@ -165,7 +172,17 @@ hx_cmd_check(int argc, char **argv)
 			c.quiet = true;
 		else if (strcmp(argv[i], "--json") == 0)
 			; /* the only form there is */
-		else if (strcmp(argv[i], "--") == 0)
+		else if (strcmp(argv[i], "--profile") == 0) {
+			if (++i == argc ||
+			    ipm_profile_find(argv[i]) == IPM_N_PROFILES) {
+				(void)fputs("ipsecsim check: a profile after "
+					    "--profile\n",
+				    stderr);
+				return 2;
+			}
+			ipm_profile_init(
+			    &c.recording, ipm_profile_find(argv[i]));
+		} else if (strcmp(argv[i], "--") == 0)
 			first = i + 1;
 		else if (argv[i][0] == '-' && argv[i][1] != '\0') {
 			(void)fprintf(stderr,

@@ -2,8 +2,8 @@
 #define HX_CHECK_H
 
 /*
- * `ipsecsim check FILE...`: runs any vector or sidecar file, told apart by its
- * schema member, and prints one JSON object per case.
+ * `ipsecsim check FILE...`: runs any vector, sidecar or recording file, told
+ * apart by its schema member, and prints one JSON object per case.
  */
 
 #include <jansson.h>
@@ -23,7 +23,8 @@ struct hx_check {
 	FILE *out;
 	bool quiet; /* only what is not a pass, and the summary */
 	struct hx_engine engine;
-	const char *file; /* being checked */
+	struct ipm_profile recording; /* whose kernel recordings are of */
+	const char *file;             /* being checked */
 	uint64_t count[HX_N_RESULTS];
 	uint64_t not_compared; /* cases the file leaves open */
 	uint64_t files;
@@ -42,6 +43,9 @@ bool hx_check_capture(struct hx_check *c, const json_t *root);
 
 /* The command; argv[0] is "check".  Returns the exit status. */
 int hx_cmd_check(int argc, char **argv);
+
+/* Text of any octets: those that no JSON text has become "?". */
+json_t *hx_json_text(const char *s);
 
 /* A member that is a string, or NULL. */
 const char *hx_json_str(const json_t *obj, const char *key);

@@ -1,0 +1,238 @@
+/* Steps of recordings about the host: sysctls, socket options. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "hx_pfkey_diff.h"
+#include "hx_recording_int.h"
+
+/* --- sysctls ---------------------------------------------------------------------------- */
+
+/* Variables of the host that lie outside the tables of IPsec. */
+static uint8_t *
+host_variable(struct hx_node *n, const char *name)
+{
+	if (strcmp(name, "net.inet.ip.ttl") == 0)
+		return &n->e.ipm.host.ttl;
+	if (strcmp(name, "net.inet6.ip6.hlim") == 0)
+		return &n->e.ipm.host.hlim;
+	return NULL;
+}
+
+enum hx_step_end
+hx_play_sysctl(struct hx_node *n, const json_t *step)
+{
+	const char *name = hx_json_str(step, "name");
+	const json_t *value = json_object_get(step, "value");
+	uint8_t *host;
+	int err = 0;
+
+	if (name == NULL || !json_is_integer(value))
+		return hx_step_says(
+		    n, HX_STEP_MALFORMED, "name or value is missing");
+	host = host_variable(n, name);
+	if (host != NULL && json_integer_value(value) >= 0 &&
+	    json_integer_value(value) <= UINT8_MAX)
+		*host = (uint8_t)json_integer_value(value);
+	else
+		err = ipm_sysctl_set(&n->e.ipm.sysctls, &n->e.ipm.stats,
+		    n->profile, name, json_integer_value(value));
+	return hx_step_number(n, step, "errno", err);
+}
+
+enum hx_step_end
+hx_play_sysctl_read(struct hx_node *n, const json_t *step)
+{
+	const char *name = hx_json_str(step, "name");
+	int64_t value = 0;
+	int err;
+
+	if (name == NULL)
+		return hx_step_says(n, HX_STEP_MALFORMED, "name is missing");
+	if (host_variable(n, name) != NULL)
+		return hx_step_number(
+		    n, step, "value", *host_variable(n, name));
+	err = ipm_sysctl_get(&n->e.ipm.sysctls, n->profile, name, &value);
+	if (err != 0)
+		return hx_step_says(n, HX_STEP_DIFFERS,
+		    "%s: recorded a value, model errno %d", name, err);
+	return hx_step_number(n, step, "value", value);
+}
+
+/* --- socket options ------------------------------------------------------------------------ */
+
+/* FreeBSD's numbers. */
+enum {
+	SOL_SOCKET_ = 0xffff,
+	SO_RCVBUF_ = 0x1002,
+	OPT_MAX = 4096
+};
+
+static const struct {
+	int level, option;
+} policy_options[] = { { 0, 21 }, { 41, 28 } };
+
+struct option {
+	int level, option;
+	const char *socket;
+};
+
+static bool
+read_option(const json_t *step, struct option *o)
+{
+	const json_t *level = json_object_get(step, "level");
+	const json_t *option = json_object_get(step, "option");
+
+	o->socket = hx_json_str(step, "socket");
+	if (o->socket == NULL || !json_is_integer(level) ||
+	    !json_is_integer(option))
+		return false;
+	o->level = (int)json_integer_value(level);
+	o->option = (int)json_integer_value(option);
+	return true;
+}
+
+/* The kinds of sockets by how their names begin. */
+static const struct {
+	const char *name;
+	uint8_t family, proto;
+	bool raw;
+} socket_kinds[] = {
+	{ "udp4", 4, 17, false },
+	{ "udp6", 6, 17, false },
+	{ "tcp4", 4, 6, false },
+	{ "tcp6", 6, 6, false },
+	{ "raw4", 4, 0, true },
+	{ "raw6", 6, 0, true },
+};
+
+/* A socket by name, made at its first use; 0: none of these kinds. */
+static ipm_off
+socket_by_name(struct hx_node *n, const char *name)
+{
+	struct ipm_pcb as = { 0 };
+	uint32_t id = 2166136261U;
+	const char *colon = strchr(name, ':');
+	ipm_off off;
+
+	for (const char *p = name; *p != '\0'; p++)
+		id = (id ^ (uint8_t)*p) * 16777619U;
+	off = ipm_pcb_by_id(&n->e.ipm.pcbs, &n->e.ipm.arena, id);
+	if (off != 0)
+		return off;
+	for (size_t i = 0; i < sizeof socket_kinds / sizeof socket_kinds[0];
+	     i++) {
+		if (strncmp(name, socket_kinds[i].name, 4) != 0)
+			continue;
+		as.id = id;
+		as.family = socket_kinds[i].family;
+		as.proto = socket_kinds[i].proto;
+		as.raw = socket_kinds[i].raw;
+		as.laddr.family = as.faddr.family = as.family;
+		if (colon != NULL && as.raw)
+			as.proto = (uint8_t)strtoul(colon + 1, NULL, 10);
+		else if (colon != NULL)
+			as.lport =
+			    (uint16_t)strtoul(strrchr(name, ':') + 1, NULL, 10);
+		if (ipm_pcb_open(&n->e.ipm.pcbs, &n->e.ipm.arena,
+			&n->check->engine.alloc, &as, &off) == IPM_OK)
+			return off;
+	}
+	return 0;
+}
+
+static bool
+is_policy_option(const struct option *o)
+{
+	for (size_t i = 0; i < sizeof policy_options / sizeof policy_options[0];
+	     i++)
+		if (o->level == policy_options[i].level &&
+		    o->option == policy_options[i].option)
+			return true;
+	return false;
+}
+
+/* ip_ctloutput and ip6_ctloutput refuse the other family's level: EINVAL
+ * (recorded in socket-policy). */
+static bool
+of_other_family(const struct hx_node *n, ipm_off pcb, const struct option *o)
+{
+	const struct ipm_pcb *p = ipm_arena_at(&n->e.ipm.arena, pcb);
+
+	return (o->level == 41) != (p->family == 6);
+}
+
+static enum hx_step_end
+unsupported_option(struct hx_node *n, const char *op, const struct option *o)
+{
+	return hx_step_says(n, HX_STEP_UNSUPPORTED,
+	    "%s level %d option %d on %s", op, o->level, o->option, o->socket);
+}
+
+enum hx_step_end
+hx_play_setsockopt(struct hx_node *n, const json_t *step)
+{
+	struct ipm_env env = hx_node_env(n);
+	struct hx_octets value;
+	struct option o;
+	ipm_off pcb;
+	int err;
+
+	if (!read_option(step, &o) || !hx_step_octets(step, "value", &value))
+		return hx_step_says(
+		    n, HX_STEP_MALFORMED, "no socket, level, option or value");
+	if (strcmp(o.socket, "pfkey") == 0 && o.level == SOL_SOCKET_ &&
+	    o.option == SO_RCVBUF_ && value.len == 4) {
+		err = pfk_set_rcvbuf(&n->e, n->sock,
+		    (uint32_t)value.p[0] | (uint32_t)value.p[1] << 8 |
+			(uint32_t)value.p[2] << 16 |
+			(uint32_t)value.p[3] << 24);
+	} else if (is_policy_option(&o) &&
+	    (pcb = socket_by_name(n, o.socket)) != 0) {
+		err = of_other_family(n, pcb, &o)
+		    ? PFK_EINVAL
+		    : pfk_set_policy(
+			  &n->e, n->profile, &env, pcb, true, hx_span(&value));
+	} else {
+		hx_octets_free(&value);
+		return unsupported_option(n, "setsockopt", &o);
+	}
+	hx_octets_free(&value);
+	return hx_step_number(n, step, "errno", err);
+}
+
+enum hx_step_end
+hx_play_getsockopt(struct hx_node *n, const json_t *step)
+{
+	uint8_t out[OPT_MAX];
+	enum hx_step_end end;
+	struct hx_octets given, want;
+	struct option o;
+	size_t len = 0;
+	ipm_off pcb;
+	char why[200];
+	int err;
+
+	if (!read_option(step, &o) || !hx_step_octets(step, "value_in", &given))
+		return hx_step_says(n, HX_STEP_MALFORMED,
+		    "no socket, level, option or value_in");
+	if (!is_policy_option(&o) || (pcb = socket_by_name(n, o.socket)) == 0) {
+		hx_octets_free(&given);
+		return unsupported_option(n, "getsockopt", &o);
+	}
+	err = of_other_family(n, pcb, &o)
+	    ? PFK_EINVAL
+	    : pfk_get_policy(&n->e, n->profile, pcb, hx_span(&given), out,
+		  sizeof out, &len);
+	hx_octets_free(&given);
+	end = hx_step_number(n, step, "errno", err);
+	if (end != HX_STEP_SAME || err != 0)
+		return end;
+	if (!hx_step_octets(step, "value_out", &want))
+		return hx_step_says(
+		    n, HX_STEP_MALFORMED, "value_out is no hexadecimal text");
+	if (hx_octets_differ(
+		hx_span(&want), ipm_span(out, len), why, sizeof why))
+		end = hx_step_says(n, HX_STEP_DIFFERS, "value_out: %s", why);
+	hx_octets_free(&want);
+	return end;
+}
