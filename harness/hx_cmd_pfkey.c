@@ -1,44 +1,48 @@
-/* `ipsecsim pfkey decode|encode`: the command line around hx_pfkey. */
-#include "hx_pfkey.h"
+/* `ipsecsim pfkey`: its verbs and options; decode and encode. */
+#include "hx_options.h"
+#include "hx_pfkey_cmd.h"
+#include "hx_setkey_dump.h"
+#include "pfk_numbers.h"
 
-#include <ctype.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "hx_options.h"
-#include "hx_setkey_dump.h"
-#include "pfk_numbers.h"
-
 static const char usage[] =
     "usage: ipsecsim pfkey decode [OPTION...] FILE|HEX...\n"
-    "       ipsecsim pfkey encode [OPTION...] FILE\n"
+    "       ipsecsim pfkey encode [OPTION...] FILE...\n"
+    "       ipsecsim pfkey lint [OPTION...] FILE|HEX...\n"
+    "       ipsecsim pfkey play [OPTION...] FILE...\n"
     "\n"
     "decode reads PF_KEY v2 messages: files of raw octets or of hexadecimal\n"
     "text, - for standard input, or the hexadecimal digits themselves.\n"
     "encode reads what decode --json prints and prints hexadecimal, one\n"
     "message a line.\n"
+    "lint says which field a kernel refuses and with which errno; digits and\n"
+    "each line of hexadecimal text are one datagram.\n"
+    "play hands messages to the key engine and shows what comes back; it\n"
+    "reads the same files, JSON Lines of decode --json, and recordings\n"
+    "(ipsec-recording).  In hexadecimal text `@ N' lets N seconds pass and\n"
+    "`N:' before a message names the socket.\n"
     "\n"
     "  --dialect NAME   freebsd (default), netbsd, openbsd, linux\n"
     "  --order le|be    byte order of host integers (default le)\n"
-    "  --json           decode: JSON Lines\n"
+    "  --json           JSON Lines\n"
+    "  --show-keys      decode, play: print keys; without them nothing can\n"
+    "                   be encoded again\n"
+    "  --all            lint: all four dialects\n"
+    "  --from-kernel    lint: messages that a kernel sent\n"
     "  --setkey         decode: SAs and policies as setkey -D, -DP print them\n"
-    "  --now SECONDS    with --setkey: the time of printing, since 1970\n"
-    "  --profile NAME   with --setkey: whose tool\n"
-    "  --show-keys      decode: print keys; without them nothing can be\n"
-    "                   encoded again\n"
+    "  --profile NAME   lint, play: whose kernel; decode --setkey: whose tool\n"
+    "                   (default manual; `ipsecsim profiles' has them)\n"
+    "  --state          play: the SAs and policies in the end\n"
+    "  --now SECONDS    decode --setkey: the time of printing, since 1970;\n"
+    "                   play: the time in the beginning\n"
+    "  --case ID        play: this case of a recording\n"
     "\n"
-    "Exit status 0: all messages read; 1: some octets are no message; 2: bad\n"
-    "usage or input.\n";
-
-struct pfkey {
-	struct pfk_codec codec;
-	bool json, show_keys, setkey;
-	struct ipm_profile profile;
-	uint64_t now;
-	uint64_t messages, faults;
-};
+    "Exit status 0: all messages read, nothing found; 1: some octets are no\n"
+    "message, lint found something; 2: bad usage or input.\n";
 
 static int
 bad(const char *what, const char *word)
@@ -47,67 +51,9 @@ bad(const char *what, const char *word)
 	return 2;
 }
 
-static bool
-read_all(const char *path, struct hx_octets *o)
-{
-	FILE *f = strcmp(path, "-") == 0 ? stdin : fopen(path, "rb");
-	size_t cap = 0, n;
-
-	o->p = NULL;
-	o->len = 0;
-	if (f == NULL)
-		return false;
-	do {
-		uint8_t *p;
-
-		if (o->len == cap) {
-			cap = cap == 0 ? 65536 : cap * 2;
-			p = realloc(o->p, cap);
-			if (p == NULL)
-				break;
-			o->p = p;
-		}
-		n = fread(o->p + o->len, 1, cap - o->len, f);
-		o->len += n;
-	} while (n > 0);
-	if (f != stdin)
-		(void)fclose(f);
-	return o->p != NULL;
-}
-
-/* Text of hexadecimal digits and white space becomes octets, in place. */
-static bool
-from_hex_text(struct hx_octets *o)
-{
-	size_t n = 0;
-	char *text = malloc(o->len + 1);
-	struct hx_octets out = { 0 };
-	bool ok;
-
-	if (text == NULL)
-		return false;
-	for (size_t i = 0; i < o->len; i++) {
-		if (isspace(o->p[i]))
-			continue;
-		if (!isxdigit(o->p[i])) {
-			free(text);
-			return false;
-		}
-		text[n++] = (char)o->p[i];
-	}
-	text[n] = '\0';
-	ok = n != 0 && hx_hex_read(text, &out);
-	free(text);
-	if (!ok)
-		return false;
-	hx_octets_free(o);
-	*o = out;
-	return true;
-}
-
 /* In setkey(8)'s form; false: it is no such message. */
 static bool
-print_as_setkey(const struct pfkey *k, struct ipm_span octets)
+print_as_setkey(const struct hx_pfkey_cmd *k, struct ipm_span octets)
 {
 	const uint8_t type = octets.len < PFK_HDR_LEN ? 0 : octets.p[1];
 	const struct hx_setkey_dump d = { .out = stdout,
@@ -130,14 +76,16 @@ print_as_setkey(const struct pfkey *k, struct ipm_span octets)
 }
 
 static void
-decode_one(
-    struct pfkey *k, const char *source, size_t at, struct ipm_span octets)
+decode_one(void *ctx, const char *source, size_t at, unsigned line,
+    struct ipm_span octets)
 {
+	struct hx_pfkey_cmd *k = ctx;
 	enum pfk_fault fault;
 	size_t where;
 	json_t *j =
 	    hx_pfkey_to_json(&k->codec, octets, k->show_keys, &fault, &where);
 
+	(void)line;
 	if (j == NULL) {
 		k->faults++;
 		(void)fprintf(stderr, "ipsecsim: %s: octet %zu: %s\n", source,
@@ -154,58 +102,8 @@ decode_one(
 	json_decref(j);
 }
 
-/* Messages one after another; the header's length tells where each ends. */
-static void
-decode_all(struct pfkey *k, const char *source, struct ipm_span s)
-{
-	size_t at = 0;
-
-	while (at < s.len) {
-		struct ipm_span rest = ipm_span_from(s, at);
-		size_t len = rest.len;
-
-		if (rest.len >= 6) {
-			size_t words = k->codec.order == PFK_BE
-			    ? ipm_load16(rest.p + 4)
-			    : (size_t)rest.p[5] << 8 | rest.p[4];
-
-			if (words != 0 && words * 8 < len)
-				len = words * 8;
-		}
-		decode_one(k, source, at, ipm_span_sub(rest, 0, len));
-		at += len;
-	}
-}
-
 static int
-decode(struct pfkey *k, const char *arg)
-{
-	struct hx_octets o;
-
-	if (hx_hex_read(arg, &o) && o.len != 0) {
-		decode_all(k, "argument", hx_span(&o));
-		hx_octets_free(&o);
-		return 0;
-	}
-	hx_octets_free(&o);
-	if (!read_all(arg, &o)) {
-		(void)fprintf(
-		    stderr, "ipsecsim: %s: %s\n", arg, strerror(errno));
-		return 2;
-	}
-	(void)from_hex_text(&o);
-	if (o.len == 0) {
-		(void)fprintf(stderr, "ipsecsim: %s: empty\n", arg);
-		hx_octets_free(&o);
-		return 2;
-	}
-	decode_all(k, arg, hx_span(&o));
-	hx_octets_free(&o);
-	return 0;
-}
-
-static int
-encode(struct pfkey *k, const char *path)
+encode(struct hx_pfkey_cmd *k, const char *path)
 {
 	FILE *f = strcmp(path, "-") == 0 ? stdin : fopen(path, "rb");
 	char *line = NULL, why[160];
@@ -251,75 +149,223 @@ encode(struct pfkey *k, const char *path)
 	return status;
 }
 
+static void
+print_header(const struct hx_pfkey_cmd *k)
+{
+	if (k->json)
+		(void)printf("{\"schema\":\"ipsecsim-pfkey\",\"version\":1,"
+			     "\"dialect\":\"%s\",\"order\":\"%s\"}\n",
+		    k->codec.dialect->name,
+		    k->codec.order == PFK_BE ? "be" : "le");
+}
+
+static int
+decode_all(struct hx_pfkey_cmd *k, int argc, char **argv)
+{
+	int status = 0;
+
+	if (k->setkey &&
+	    (k->json || k->codec.dialect != pfk_dialect_find("freebsd") ||
+		k->codec.order != PFK_LE))
+		return bad(
+		    "--setkey prints text of freebsd's messages, le", "alone");
+	print_header(k);
+	for (int i = 0; i < argc && status == 0; i++)
+		status =
+		    hx_pfkey_each(&k->codec, argv[i], false, decode_one, k);
+	if (k->json)
+		(void)printf("{\"summary\":{\"messages\":%llu,\"faults\":"
+			     "%llu}}\n",
+		    (unsigned long long)k->messages,
+		    (unsigned long long)k->faults);
+	return status != 0 ? status : k->faults != 0 ? 1 : 0;
+}
+
+static int
+encode_all(struct hx_pfkey_cmd *k, int argc, char **argv)
+{
+	int status = 0;
+
+	for (int i = 0; i < argc && status == 0; i++)
+		status = encode(k, argv[i]);
+	return status;
+}
+
+/* --- verbs and options -------------------------------------------------------- */
+
+enum {
+	DECODE = 1,
+	ENCODE = 2,
+	LINT = 4,
+	PLAY = 8
+};
+
+static const struct {
+	const char *name;
+	unsigned bit;
+	int (*run)(struct hx_pfkey_cmd *k, int argc, char **argv);
+} verbs[] = { { "decode", DECODE, decode_all },
+	{ "encode", ENCODE, encode_all }, { "lint", LINT, hx_pfkey_lint },
+	{ "play", PLAY, hx_pfkey_play } };
+
+static bool
+set_dialect(struct hx_pfkey_cmd *k, const char *v)
+{
+	k->codec.dialect = pfk_dialect_find(v);
+	return k->codec.dialect != NULL;
+}
+
+static bool
+set_order(struct hx_pfkey_cmd *k, const char *v)
+{
+	k->codec.order = v[0] == 'b' ? PFK_BE : PFK_LE;
+	return strcmp(v, "le") == 0 || strcmp(v, "be") == 0;
+}
+
+static bool
+set_profile(struct hx_pfkey_cmd *k, const char *v)
+{
+	enum ipm_profile_id id = ipm_profile_find(v);
+
+	if (id != IPM_N_PROFILES)
+		ipm_profile_init(&k->profile, id);
+	return id != IPM_N_PROFILES;
+}
+
+static bool
+set_now(struct hx_pfkey_cmd *k, const char *v)
+{
+	return hx_option_number(v, &k->now);
+}
+
+static bool
+set_case(struct hx_pfkey_cmd *k, const char *v)
+{
+	k->one = v;
+	return true;
+}
+
+static bool
+set_json(struct hx_pfkey_cmd *k, const char *v)
+{
+	(void)v;
+	return k->json = true;
+}
+
+static bool
+set_show_keys(struct hx_pfkey_cmd *k, const char *v)
+{
+	(void)v;
+	return k->show_keys = true;
+}
+
+static bool
+set_setkey(struct hx_pfkey_cmd *k, const char *v)
+{
+	(void)v;
+	return k->setkey = true;
+}
+
+static bool
+set_all(struct hx_pfkey_cmd *k, const char *v)
+{
+	(void)v;
+	return k->all = true;
+}
+
+static bool
+set_from_kernel(struct hx_pfkey_cmd *k, const char *v)
+{
+	(void)v;
+	return k->from_kernel = true;
+}
+
+static bool
+set_state(struct hx_pfkey_cmd *k, const char *v)
+{
+	(void)v;
+	return k->state = true;
+}
+
+/* `value` says what must follow; NULL: nothing does. */
+static const struct {
+	const char *word;
+	unsigned verbs;
+	const char *value;
+	bool (*set)(struct hx_pfkey_cmd *k, const char *v);
+} options[] = {
+	{ "--dialect", DECODE | ENCODE | LINT, "a dialect", set_dialect },
+	{ "--order", DECODE | ENCODE | LINT, "le or be", set_order },
+	{ "--json", DECODE | LINT | PLAY, NULL, set_json },
+	{ "--show-keys", DECODE | PLAY, NULL, set_show_keys },
+	{ "--all", LINT, NULL, set_all },
+	{ "--from-kernel", LINT, NULL, set_from_kernel },
+	{ "--setkey", DECODE, NULL, set_setkey },
+	{ "--profile", DECODE | LINT | PLAY, "a profile", set_profile },
+	{ "--state", PLAY, NULL, set_state },
+	{ "--now", DECODE | PLAY, "a number of seconds", set_now },
+	{ "--case", PLAY, "a case", set_case },
+};
+#define N_OPTIONS (sizeof options / sizeof options[0])
+
+/* Returns how many words were used, 0 after one line on standard error. */
+static int
+option(struct hx_pfkey_cmd *k, unsigned verb, int argc, char **argv)
+{
+	for (size_t i = 0; i < N_OPTIONS; i++) {
+		if (strcmp(argv[0], options[i].word) != 0 ||
+		    (options[i].verbs & verb) == 0)
+			continue;
+		if (options[i].value != NULL && argc < 2) {
+			(void)bad("no value after", argv[0]);
+			return 0;
+		}
+		if (options[i].set(
+			k, options[i].value == NULL ? NULL : argv[1]))
+			return options[i].value == NULL ? 1 : 2;
+		(void)fprintf(stderr, "ipsecsim pfkey: %s: %s is not %s\n",
+		    argv[0], argv[1], options[i].value);
+		return 0;
+	}
+	(void)bad("unknown option", argv[0]);
+	return 0;
+}
+
 int
 hx_cmd_pfkey(int argc, char **argv)
 {
-	struct pfkey k = { .codec = { pfk_dialect_find("freebsd"), PFK_LE } };
-	bool encoding;
-	int first = argc, status = 0;
+	struct hx_pfkey_cmd k = { .codec = {
+				      pfk_dialect_find("freebsd"), PFK_LE } };
+	size_t v = 0;
+	int i = 2;
 
 	ipm_profile_init(&k.profile, IPM_PF_MANUAL);
-
 	if (argc >= 2 && strcmp(argv[1], "--help") == 0) {
 		(void)fputs(usage, stdout);
 		return 0;
 	}
-	if (argc < 2 ||
-	    (strcmp(argv[1], "decode") != 0 && strcmp(argv[1], "encode") != 0))
-		return bad("say", "decode or encode");
-	encoding = strcmp(argv[1], "encode") == 0;
-	for (int i = 2; i < argc && first == argc; i++) {
-		if (strcmp(argv[i], "--json") == 0 && !encoding) {
-			k.json = true;
-		} else if (strcmp(argv[i], "--show-keys") == 0 && !encoding) {
-			k.show_keys = true;
-		} else if (strcmp(argv[i], "--setkey") == 0 && !encoding) {
-			k.setkey = true;
-		} else if (strcmp(argv[i], "--now") == 0 && !encoding) {
-			if (++i == argc || !hx_option_number(argv[i], &k.now))
-				return bad(
-				    "a number of seconds after", "--now");
-		} else if (strcmp(argv[i], "--profile") == 0 && !encoding) {
-			if (++i == argc ||
-			    ipm_profile_find(argv[i]) == IPM_N_PROFILES)
-				return bad("a profile after", "--profile");
-			ipm_profile_init(&k.profile, ipm_profile_find(argv[i]));
-		} else if (strcmp(argv[i], "--dialect") == 0) {
-			if (++i == argc)
-				return bad("no name after", "--dialect");
-			k.codec.dialect = pfk_dialect_find(argv[i]);
-			if (k.codec.dialect == NULL)
-				return bad("unknown dialect", argv[i]);
-		} else if (strcmp(argv[i], "--order") == 0) {
-			if (++i == argc ||
-			    (strcmp(argv[i], "le") != 0 &&
-				strcmp(argv[i], "be") != 0))
-				return bad("le or be after", "--order");
-			k.codec.order = argv[i][0] == 'b' ? PFK_BE : PFK_LE;
-		} else if (argv[i][0] == '-' && argv[i][1] != '\0') {
-			return bad("unknown option", argv[i]);
-		} else {
-			first = i;
+	while (argc >= 2 && v < sizeof verbs / sizeof verbs[0] &&
+	    strcmp(argv[1], verbs[v].name) != 0)
+		v++;
+	if (argc < 2 || v == sizeof verbs / sizeof verbs[0])
+		return bad("say", "decode, encode, lint or play");
+	while (i < argc && argv[i][0] == '-' && argv[i][1] != '\0') {
+		int used;
+
+		if (strcmp(argv[i], "--help") == 0) {
+			(void)fputs(usage, stdout);
+			return 0;
 		}
+		if (strcmp(argv[i], "--") == 0) {
+			i++;
+			break;
+		}
+		used = option(&k, verbs[v].bit, argc - i, argv + i);
+		if (used == 0)
+			return 2;
+		i += used;
 	}
-	if (first == argc)
+	if (i >= argc)
 		return bad("no", "file given");
-	if (k.setkey &&
-	    (k.json || k.codec.dialect != pfk_dialect_find("freebsd") ||
-		k.codec.order != PFK_LE))
-		return bad(
-		    "--setkey prints text of freebsd's messages, le", "alone");
-	if (k.json)
-		(void)printf("{\"schema\":\"ipsecsim-pfkey\",\"version\":1,"
-			     "\"dialect\":\"%s\",\"order\":\"%s\"}\n",
-		    k.codec.dialect->name,
-		    k.codec.order == PFK_BE ? "be" : "le");
-	for (int i = first; i < argc && status == 0; i++)
-		status = encoding ? encode(&k, argv[i]) : decode(&k, argv[i]);
-	if (k.json)
-		(void)printf("{\"summary\":{\"messages\":%llu,\"faults\":"
-			     "%llu}}\n",
-		    (unsigned long long)k.messages,
-		    (unsigned long long)k.faults);
-	return status != 0 ? status : k.faults != 0 ? 1 : 0;
+	return verbs[v].run(&k, argc - i, argv + i);
 }

@@ -9,17 +9,7 @@
 
 #include "hx_pfkey_diff.h"
 #include "hx_recording_int.h"
-
-enum {
-	MSG_GETSPI = 1,
-	MSG_ACQUIRE = 6,
-	MSG_REGISTER = 7,
-	MSG_SPDUPDATE = 13,
-	MSG_SPDADD = 14,
-	MSG_SPDGET = 16,
-	MSG_SPDDUMP = 18,
-	MSG_SPDSETIDX = 20
-};
+#include "pfk_numbers.h"
 
 /* --- messages --------------------------------------------------------------------- */
 
@@ -33,15 +23,15 @@ static const struct {
 	const char *ext;
 	size_t start, len, period;
 } unwritten[] = {
-	{ MSG_GETSPI, "SA", 8, 8, 0 },
-	{ MSG_REGISTER, "SUPPORTED_AUTH", 4, 4, 0 },
-	{ MSG_REGISTER, "SUPPORTED_AUTH", 14, 2, 8 },
-	{ MSG_REGISTER, "SUPPORTED_ENCRYPT", 4, 4, 0 },
-	{ MSG_REGISTER, "SUPPORTED_ENCRYPT", 14, 2, 8 },
-	{ MSG_SPDGET, "LIFETIME_CURRENT", 4, 12, 0 },
-	{ MSG_SPDGET, "LIFETIME_HARD", 4, 12, 0 },
-	{ MSG_SPDDUMP, "LIFETIME_CURRENT", 4, 12, 0 },
-	{ MSG_SPDDUMP, "LIFETIME_HARD", 4, 12, 0 },
+	{ PFK_GETSPI, "SA", 8, 8, 0 },
+	{ PFK_REGISTER, "SUPPORTED_AUTH", 4, 4, 0 },
+	{ PFK_REGISTER, "SUPPORTED_AUTH", 14, 2, 8 },
+	{ PFK_REGISTER, "SUPPORTED_ENCRYPT", 4, 4, 0 },
+	{ PFK_REGISTER, "SUPPORTED_ENCRYPT", 14, 2, 8 },
+	{ PFK_X_SPDGET, "LIFETIME_CURRENT", 4, 12, 0 },
+	{ PFK_X_SPDGET, "LIFETIME_HARD", 4, 12, 0 },
+	{ PFK_X_SPDDUMP, "LIFETIME_CURRENT", 4, 12, 0 },
+	{ PFK_X_SPDDUMP, "LIFETIME_HARD", 4, 12, 0 },
 };
 
 static bool
@@ -207,7 +197,6 @@ hx_step_messages(
 static uint32_t
 least_spi(const struct hx_node *n, struct ipm_span request)
 {
-	static const uint8_t ipcomp = 9;
 	uint64_t min, max;
 	bool there;
 
@@ -217,7 +206,7 @@ least_spi(const struct hx_node *n, struct ipm_span request)
 		min = (uint32_t)n->e.ipm.sysctls.v[IPM_SV_SPI_MINVAL];
 		max = (uint32_t)n->e.ipm.sysctls.v[IPM_SV_SPI_MAXVAL];
 	}
-	if (request.p[3] == ipcomp) {
+	if (pfk_proto_of(request.p[3]) == IPM_PROTO_IPCOMP) {
 		min = min > UINT16_MAX ? UINT16_MAX : min;
 		max = max > UINT16_MAX ? UINT16_MAX : max;
 		return (uint32_t)(min < max ? min : max);
@@ -292,15 +281,15 @@ take_choices(struct hx_node *n, struct ipm_span request, const json_t *replies)
 		return;
 	if (o.len < PFK_HDR_LEN) {
 		; /* compared, and found wanting, later */
-	} else if (type == MSG_GETSPI && o.p[2] != 0) {
+	} else if (type == PFK_GETSPI && o.p[2] != 0) {
 		find_draws(n, request, o.p[2]);
-	} else if (type == MSG_GETSPI) {
+	} else if (type == PFK_GETSPI) {
 		v = field_of(hx_span(&o), "SA", "spi", &there);
 		if (there)
 			hx_node_draws(
 			    n, (uint32_t)v - least_spi(n, request), 0, 0);
-	} else if (type == MSG_SPDUPDATE || type == MSG_SPDADD ||
-	    type == MSG_SPDSETIDX) {
+	} else if (type == PFK_X_SPDUPDATE || type == PFK_X_SPDADD ||
+	    type == PFK_X_SPDSETIDX) {
 		v = field_of(hx_span(&o), "X_POLICY", "id", &there);
 		if (there && o.p[2] == 0)
 			n->e.ipm.spd.last_id = (uint32_t)v - 1;
@@ -323,7 +312,7 @@ take_acquires(struct hx_node *n, const json_t *list)
 		if (!json_is_string(j) ||
 		    !hx_hex_read(json_string_value(j), &o))
 			return;
-		if (o.len >= PFK_HDR_LEN && o.p[1] == MSG_ACQUIRE) {
+		if (o.len >= PFK_HDR_LEN && o.p[1] == PFK_ACQUIRE) {
 			seq = (uint32_t)o.p[8] | (uint32_t)o.p[9] << 8 |
 			    (uint32_t)o.p[10] << 16 | (uint32_t)o.p[11] << 24;
 			/* One that is repeated has its number already. */

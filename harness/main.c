@@ -22,8 +22,8 @@ static const struct {
 } commands[] = {
 	{ "replay", hx_cmd_replay, "a verdict for every frame of a capture" },
 	{ "explain", hx_cmd_explain, "one frame of a capture in full" },
-	{ "check", hx_cmd_check, "run vector and sidecar files" },
-	{ "pfkey", hx_cmd_pfkey, "PF_KEY messages: decode, encode" },
+	{ "check", hx_cmd_check, "run vectors, sidecars, recordings" },
+	{ "pfkey", hx_cmd_pfkey, "PF_KEY messages: read, judge, play" },
 	{ "setkey", hx_cmd_setkey, "setkey(8) on a key engine of our own" },
 	{ "sysctl", hx_cmd_sysctl, "the variables: show and set them" },
 	{ "stats", hx_cmd_stats, "the counters and when they count" },
