@@ -79,7 +79,7 @@ supported(struct pfk_out *o, const struct ipm_profile *pf, uint16_t type,
 	}
 }
 
-/* [PFKEY-3.1.7-03] Both lists, complete, whatever was registered for. */
+/* [PFKEY-3.1.7-03] [PFKEY-2.3.8-01] Both lists, complete, whatever was registered for. */
 void
 pfk_out_supported(struct pfk_out *o, const struct ipm_profile *pf)
 {
@@ -152,6 +152,7 @@ hashes(const struct pfk_call *c, const struct pfk_alg *list[5])
 	return n;
 }
 
+/* [PFKEY-2.3.7-02] [PFKEY-2.3.7-03] */
 static void
 put_hash(const struct pfk_call *c, uint8_t *p, const struct pfk_alg *a)
 {

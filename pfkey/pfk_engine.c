@@ -80,7 +80,7 @@ pfk_engine_digest(const struct pfk_engine *e)
 
 /* --- message types ----------------------------------------------------------------- */
 
-/* Which satypes a message may have (facts pfkey 3.2.1); the shape of a row. */
+/* [PFKEY-3.4-01] Which satypes a message may have (facts pfkey 3.2.1); the shape of a row. */
 enum satypes {
 	SATYPES_ANY, /* 0 too */
 	SATYPES_SA,
@@ -234,7 +234,7 @@ may_ignore(const struct ipm_profile *pf, uint16_t type, size_t len,
 	    len != 0 && len <= rest.len;
 }
 
-/* key_align.  0 or an errno of the call, its counter in *counter. */
+/* [PFKEY-1.4-01] [PFKEY-2.3-01] [PFKEY-2.3-05] key_align.  0 or an errno of the call, its counter in *counter. */
 static int
 find_exts(const struct pfk_call *c, enum ipm_stat *counter)
 {
@@ -275,7 +275,7 @@ find_exts(const struct pfk_call *c, enum ipm_stat *counter)
 	return 0;
 }
 
-/* Both addresses of a request: of one kind, and prefixes that they can have. */
+/* [PFKEY-2.3.3-02] Both addresses of a request: of one kind, and prefixes that they can have. */
 static int
 check_addresses(const struct pfk_req *rq)
 {
@@ -312,6 +312,7 @@ parse(struct pfk_call *c)
 	enum ipm_stat counter = IPM_N_STATS;
 	int err;
 
+	/* [PFKEY-2.1-02] */
 	if (rq->p[0] != PFK_VERSION)
 		return refuse(c, IPM_ST_PFKEY_out_invver, PFK_EINVAL);
 	if (rq->type >= PFK_N_MSGTYPES)
@@ -371,6 +372,7 @@ pfk_send(struct pfk_engine *e, const struct ipm_profile *pf,
 	}
 	memcpy(octets, msg.p, msg.len);
 	st->pfkey_out_msgtype[octets[1]]++;
+	/* [PFKEY-2.1-03] [PFKEY-2.1-04] */
 	if (pfk_le(octets + 4, 2) * 8 != msg.len) {
 		st->v[IPM_ST_PFKEY_out_invlen]++;
 		return ipm_sw(pf, IPM_SW_PFK_LEN_ERRNO) == IPM_OFF

@@ -11,6 +11,7 @@
  *   pfk_alg.c     algorithms: what is listed, taken and proposed
  *   pfk_setval.c  what ADD and UPDATE put into an SA
  *   pfk_sadb.c    messages about SAs
+ *   pfk_sadump.c  SAs as messages tell them
  *   pfk_sp.c      a policy as octets, for PF_KEY and setsockopt(2)
  *   pfk_spdb.c    messages about policies
  *   pfk_sockopt.c socket options
@@ -219,6 +220,13 @@ void pfk_out_current(struct pfk_out *o, const struct ipm_sa *sa);
 void pfk_out_life(
     struct pfk_out *o, uint16_t type, const struct ipm_lifetime *l);
 void pfk_out_ends(struct pfk_out *o, const struct ipm_sa *sa);
+
+/* The whole of an SA, its keys in clear (GET, DUMP).
+ *
+ *   refs  the references that the kernel would hold
+ */
+void pfk_out_described(struct pfk_out *o, const struct pfk_call *c,
+    uint8_t type, uint32_t seq, uint16_t refs, ipm_off off);
 
 /* Takes an SA out of the index and the SAD; its head stays. */
 void pfk_drop_sa(struct pfk_engine *e, ipm_off off);

@@ -27,7 +27,8 @@ acq_at(const struct pfk_engine *e, ipm_off off)
 
 /* --- limits ------------------------------------------------------------------------------ */
 
-/* Does an SA pass a limit at second `now`?  Strictly; 0 is no limit, and
+/* [PFKEY-2.3.2-01] [PFKEY-2.3.2-02] [PFKEY-2.3.2-03] [PFKEY-2.3.2-04]
+ * [PFKEY-2.3.2-05] Does an SA pass a limit at second `now`?  Strictly; 0 is no limit, and
  * allocations are never looked at. */
 static bool
 passed(const struct ipm_sa *sa, const struct ipm_lifetime *l, uint64_t now)
@@ -84,6 +85,7 @@ larval_passed(const struct pfk_call *c, const struct ipm_sa *sa, uint64_t now)
 
 /* --- EXPIRE ------------------------------------------------------------------------------- */
 
+/* [PFKEY-3.1.8-02] [PFKEY-1.6-03] */
 static void
 expire(struct pfk_call *c, const struct ipm_sa *sa, bool hard)
 {
@@ -107,7 +109,7 @@ expire(struct pfk_call *c, const struct ipm_sa *sa, bool hard)
 
 /* --- one run of the timer over the SAD --------------------------------------------------- */
 
-/* Larval SAs go without a word; empty heads go. */
+/* [PFKEY-3.1.1-05] Larval SAs go without a word; empty heads go. */
 static void
 sweep_larval(struct pfk_call *c, uint64_t now)
 {
@@ -130,7 +132,8 @@ sweep_larval(struct pfk_call *c, uint64_t now)
 	}
 }
 
-/* Alive SAs, the oldest heads first and in each the oldest SA: the kernel walks
+/* [PFKEY-3.1.8-03] [PFKEY-3.1.8-04] [PFKEY-3.1.8-05] [PFKEY-3.3-01]
+ * [PFKEY-3.3-02] [ARCH-4.4.2.1-12] Alive SAs, the oldest heads first and in each the oldest SA: the kernel walks
  * the other way, and puts each that expires before those it found earlier. */
 static void
 sweep_alive(struct pfk_call *c, uint64_t now, bool hard)
@@ -330,7 +333,7 @@ find_seq(const struct pfk_engine *e, uint32_t seq)
 	return off;
 }
 
-/* The next run of the timer takes it out, when the clock has come so far. */
+/* [PFKEY-1.5-01] The next run of the timer takes it out, when the clock has come so far. */
 void
 pfk_acq_done(struct pfk_engine *e, const struct ipm_saidx *idx, uint32_t seq)
 {
@@ -353,7 +356,7 @@ pfk_acq_reset(struct pfk_call *c, uint32_t seq)
 }
 
 /*
- * key_getacq: the number under which to ask, 0 when it is not time to ask
+ * [PFKEY-3.1.6-05] key_getacq: the number under which to ask, 0 when it is not time to ask
  * again.  False: no memory.
  */
 static bool
@@ -417,6 +420,7 @@ acq_ends(
 	    s == NULL ? 0 : s->dst_prefix, s == NULL ? 255 : s->proto);
 }
 
+/* [PFKEY-3.1.6-01] */
 int
 pfk_acq_send(struct pfk_call *c, const struct ipm_saidx *idx, ipm_off sp)
 {

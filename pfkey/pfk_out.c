@@ -78,6 +78,7 @@ pfk_out_begin(struct pfk_out *o, uint8_t type, uint8_t satype, uint32_t seq,
 	pfk_le_put(p + 12, 4, pid);
 }
 
+/* [PFKEY-1.6-04] [PFKEY-2.1-06] */
 void
 pfk_out_echo(struct pfk_out *o, const struct pfk_req *rq)
 {

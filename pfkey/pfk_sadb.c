@@ -3,7 +3,7 @@
  *
  * Source: FreeBSD sys/netipsec/key.c (key_getspi, key_do_getnewspi,
  * key_update, key_updateaddresses, key_add, key_delete, key_delete_all,
- * key_get, key_acquire2, key_register, key_flush, key_dump, key_setdumpsa,
+ * key_get, key_acquire2, key_register, key_flush, key_dump,
  * key_getmsgbuf_x1); facts pfkey 3.5 to 3.10, 4.4.
  */
 #include <string.h>
@@ -167,7 +167,7 @@ echo(struct pfk_call *c, enum pfk_target target, const uint8_t *types, size_t n)
 	return pfk_out_send(c, &o, target);
 }
 
-/* ADD and UPDATE: never a key. */
+/* ADD and UPDATE: never a key [PFKEY-3.1.2-08] [PFKEY-3.1.3-05]. */
 static int
 echo_sa(struct pfk_call *c)
 {
@@ -284,7 +284,7 @@ draw(struct pfk_call *c, struct spi_range r, uint32_t *spi)
 }
 
 /*
- * key_do_getnewspi.  0 with *spi, or PFK_EEXIST; PFK_ENOBUFS when the tape has
+ * [PFKEY-3.1.1-02] [PFKEY-3.1.1-03] key_do_getnewspi.  0 with *spi, or PFK_EEXIST; PFK_ENOBUFS when the tape has
  * no draw left.
  *
  * FreeBSD counts down behind each test: a free SPI found by the last draw
@@ -317,7 +317,7 @@ choose_spi(struct pfk_call *c, const struct ipm_saidx *idx, struct spi_range r,
 	return 0;
 }
 
-/* [PFKEY-3.1.1-01] */
+/* [PFKEY-3.1.1-01] [PFKEY-3.1.1-04] [PFKEY-3.1.1-06] */
 int
 pfk_do_getspi(struct pfk_call *c)
 {
@@ -370,7 +370,7 @@ lacks_key(const struct pfk_req *rq)
 	    (rq->proto == IPM_PROTO_AH && !pfk_rq_has(rq, PFK_EXT_KEY_AUTH));
 }
 
-/* Is the SPI free?  0 with *spi, which is another one for TCP-MD5, where it is
+/* [PFKEY-3.1.3-04] Is the SPI free?  0 with *spi, which is another one for TCP-MD5, where it is
  * a handle only. */
 static int
 claim_spi(struct pfk_call *c, const struct ipm_saidx *idx, uint32_t *spi)
@@ -385,7 +385,7 @@ claim_spi(struct pfk_call *c, const struct ipm_saidx *idx, uint32_t *spi)
 	return choose_spi(c, idx, range_of(c, false, idx->proto), spi);
 }
 
-/* [PFKEY-3.1.3-01] */
+/* [PFKEY-3.1.3-01] [PFKEY-2.3.3-01] [PFKEY-2.3.1-05] */
 int
 pfk_do_add(struct pfk_call *c)
 {
@@ -430,6 +430,7 @@ leave_traces(
 	sa->sadb_flags = f->fill.sadb_flags;
 }
 
+/* [PFKEY-3.1.2-03] [PFKEY-3.1.2-05] */
 static int
 update_larval(struct pfk_call *c, ipm_off off)
 {
@@ -451,66 +452,88 @@ update_larval(struct pfk_call *c, ipm_off off)
 	    : PFK_ENOBUFS;
 }
 
-/* The SA goes where its new addresses say; without any, for ESP with all of
- * NAT-T alone (key_updateaddresses). */
+/*
+ * Where an SA goes whose UPDATE names new addresses; its own head without any,
+ * which is for ESP with all of NAT-T alone.  0 with the head (0: a new one) and
+ * its index, or an errno.
+ */
 static int
-update_addresses(struct pfk_call *c, ipm_off off, struct ipm_saidx idx)
+new_place(
+    const struct pfk_call *c, ipm_off off, struct ipm_saidx *idx, ipm_off *sah)
 {
-	struct pfk_engine *e = c->e;
 	const struct pfk_req *rq = c->rq;
-	uint16_t src = PFK_EXT_ADDRESS_SRC, dst = PFK_EXT_ADDRESS_DST;
-	ipm_off sah = sa_at(e, off)->sah;
-	bool fresh = false;
-	struct pfk_fill f;
-	int err;
+	bool new_src = pfk_rq_has(rq, PFK_EXT_X_NEW_ADDRESS_SRC);
+	bool new_dst = pfk_rq_has(rq, PFK_EXT_X_NEW_ADDRESS_DST);
+	enum pfk_exttype src =
+	    new_src ? PFK_EXT_X_NEW_ADDRESS_SRC : PFK_EXT_ADDRESS_SRC;
+	enum pfk_exttype dst =
+	    new_dst ? PFK_EXT_X_NEW_ADDRESS_DST : PFK_EXT_ADDRESS_DST;
+	int err = pfk_check_pair(rq, (uint16_t)src, (uint16_t)dst);
 
-	if (pfk_rq_has(rq, PFK_EXT_X_NEW_ADDRESS_SRC))
-		src = PFK_EXT_X_NEW_ADDRESS_SRC;
-	if (pfk_rq_has(rq, PFK_EXT_X_NEW_ADDRESS_DST))
-		dst = PFK_EXT_X_NEW_ADDRESS_DST;
-	err = pfk_check_pair(rq, src, dst);
 	if (err != 0)
 		return err;
-	if (src != PFK_EXT_ADDRESS_SRC || dst != PFK_EXT_ADDRESS_DST) {
-		idx.src = address(rq, src);
-		idx.dst = address(rq, dst);
-		sah = pfk_index_sah(
-		    &e->index, arena(c), &idx, IPM_CMP_MODE_REQID);
-		if (sah != 0)
-			idx = ipm_sah_idx(sah_at(e, sah));
-	} else {
-		if (idx.proto != IPM_PROTO_ESP ||
-		    !pfk_rq_has(rq, PFK_EXT_X_NAT_T_TYPE) ||
-		    !pfk_rq_has(rq, PFK_EXT_X_NAT_T_SPORT) ||
-		    !pfk_rq_has(rq, PFK_EXT_X_NAT_T_DPORT))
-			return PFK_EINVAL;
-		idx = ipm_sah_idx(sah_at(e, sah));
+	*sah = sa_at(c->e, off)->sah;
+	if (new_src || new_dst) {
+		idx->src = address(rq, src);
+		idx->dst = address(rq, dst);
+		*sah = pfk_index_sah(
+		    &c->e->index, arena(c), idx, IPM_CMP_MODE_REQID);
+	} else if (idx->proto != IPM_PROTO_ESP ||
+	    !pfk_rq_has(rq, PFK_EXT_X_NAT_T_TYPE) ||
+	    !pfk_rq_has(rq, PFK_EXT_X_NAT_T_SPORT) ||
+	    !pfk_rq_has(rq, PFK_EXT_X_NAT_T_DPORT)) {
+		return PFK_EINVAL;
 	}
-	f.fill = (struct ipm_sa_fill){ 0 };
-	err = pfk_setnatt(rq, &idx, &f);
-	if (err != 0)
-		return err;
-	if (sah == 0) {
-		fresh = true;
-		if (ipm_sah_make(&e->ipm.sad, arena(c), c->env->alloc, &idx,
-			&sah) != IPM_OK)
-			return PFK_ENOBUFS;
-	}
-	pfk_index_del_sa(&e->index, arena(c), off);
-	if (ipm_sa_move(&e->ipm.sad, arena(c), c->env->alloc, off, sah,
-		f.fill.natt, f.fill.sport, f.fill.dport) != IPM_OK) {
-		pfk_index_add_sa(&e->index, arena(c), off);
-		if (fresh)
-			ipm_sah_free(&e->ipm.sad, arena(c), sah);
-		return PFK_ENOBUFS;
-	}
-	pfk_index_add_sa(&e->index, arena(c), off);
-	if (fresh)
-		pfk_index_add_sah(&e->index, arena(c), sah);
+	if (*sah != 0)
+		*idx = ipm_sah_idx(sah_at(c->e, *sah));
 	return 0;
 }
 
-/* Lifetimes first, which stay changed when the addresses are refused then:
+/* Takes it there, to a new head when `sah` is 0.  False with nothing changed:
+ * no memory. */
+static bool
+move(struct pfk_call *c, ipm_off off, const struct ipm_saidx *idx, ipm_off sah,
+    const struct ipm_sa_fill *f)
+{
+	struct pfk_engine *e = c->e;
+	bool fresh = sah == 0;
+
+	if (fresh &&
+	    ipm_sah_make(&e->ipm.sad, arena(c), c->env->alloc, idx, &sah) !=
+		IPM_OK)
+		return false;
+	if (ipm_sa_move(&e->ipm.sad, arena(c), c->env->alloc, off, sah, f->natt,
+		f->sport, f->dport) != IPM_OK) {
+		if (fresh)
+			ipm_sah_free(&e->ipm.sad, arena(c), sah);
+		return false;
+	}
+	/* Its SPI is the same, but it is the last of that SPI now. */
+	pfk_index_del_sa(&e->index, arena(c), off);
+	pfk_index_add_sa(&e->index, arena(c), off);
+	if (fresh)
+		pfk_index_add_sah(&e->index, arena(c), sah);
+	return true;
+}
+
+/* key_updateaddresses. */
+static int
+update_addresses(struct pfk_call *c, ipm_off off, struct ipm_saidx idx)
+{
+	struct pfk_fill f;
+	ipm_off sah;
+	int err = new_place(c, off, &idx, &sah);
+
+	if (err != 0)
+		return err;
+	f.fill = (struct ipm_sa_fill){ 0 };
+	err = pfk_setnatt(c->rq, &idx, &f);
+	if (err != 0)
+		return err;
+	return move(c, off, &idx, sah, &f.fill) ? 0 : PFK_ENOBUFS;
+}
+
+/* [PFKEY-3.1.2-07] Lifetimes first, which stay changed when the addresses are refused then:
  * so does the kernel. */
 static int
 update_alive(struct pfk_call *c, ipm_off off, const struct ipm_saidx *idx)
@@ -519,6 +542,12 @@ update_alive(struct pfk_call *c, ipm_off off, const struct ipm_saidx *idx)
 	struct ipm_sa_life life;
 	bool given = pfk_get_life(rq, &life);
 
+	/* For limits, NAT-T data and a head, so that none comes to lack when
+	 * another is in place. */
+	if (!ipm_arena_reserve(arena(c), c->env->alloc,
+		sizeof(struct ipm_sa_life) + sizeof(struct ipm_sa_natt) +
+		    sizeof(struct ipm_sah) + 3 * 8))
+		return PFK_ENOBUFS;
 	if (pfk_rq_has(rq, PFK_EXT_KEY_ENCRYPT) ||
 	    pfk_rq_has(rq, PFK_EXT_KEY_AUTH))
 		return PFK_EINVAL;
@@ -534,7 +563,7 @@ update_alive(struct pfk_call *c, ipm_off off, const struct ipm_saidx *idx)
 	return 0;
 }
 
-/* [PFKEY-3.1.2-01] */
+/* [PFKEY-3.1.2-01] [PFKEY-3.1.2-06] */
 int
 pfk_do_update(struct pfk_call *c)
 {
@@ -577,7 +606,7 @@ delete_all(struct pfk_call *c, const struct ipm_saidx *idx)
 			pfk_drop_sa(c->e, sah_at(c->e, off)->alive_first);
 }
 
-/* [PFKEY-3.1.4-01] */
+/* [PFKEY-3.1.4-01] [PFKEY-3.1.4-02] */
 int
 pfk_do_delete(struct pfk_call *c)
 {
@@ -602,155 +631,7 @@ pfk_do_delete(struct pfk_call *c)
 	return echo(c, PFK_TO_ALL, types, sizeof types);
 }
 
-static uint8_t
-full_prefix(const struct ipm_addr *a)
-{
-	return (uint8_t)(ipm_addr_len(a) * 8);
-}
-
-static void
-out_address(struct pfk_out *o, uint16_t type, const struct ipm_addr *a)
-{
-	pfk_out_addr(o, type, a, 0, full_prefix(a), IPM_ULP_ANY);
-}
-
-void
-pfk_out_ends(struct pfk_out *o, const struct ipm_sa *sa)
-{
-	out_address(o, PFK_EXT_ADDRESS_SRC, &sa->src);
-	out_address(o, PFK_EXT_ADDRESS_DST, &sa->dst);
-}
-
-void
-pfk_out_sa(struct pfk_out *o, const struct ipm_sa *sa, uint8_t state)
-{
-	uint32_t octets = sa->window_size / 8;
-	uint8_t *p = pfk_out_ext(o, PFK_EXT_SA, 16);
-
-	if (p != NULL) {
-		ipm_store32(p + 4, sa->spi);
-		p[8] = (uint8_t)(octets > 255 ? 255 : octets);
-		p[9] = state;
-		p[10] = sa->sadb_auth;
-		p[11] = sa->sadb_enc;
-		pfk_le_put(p + 12, 4, sa->sadb_flags & 0x0fff);
-	}
-	p = pfk_out_ext(o, PFK_EXT_X_SA2, 16);
-	if (p != NULL) {
-		p[4] = sa->mode;
-		pfk_le_put(p + 8, 4, sa->out_seq);
-		pfk_le_put(p + 12, 4, sa->reqid);
-	}
-	if (octets <= 255)
-		return;
-	p = pfk_out_ext(o, PFK_EXT_X_SA_REPLAY, 8);
-	if (p != NULL)
-		pfk_le_put(p + 4, 4, (uint64_t)octets * 8);
-}
-
-void
-pfk_out_life(struct pfk_out *o, uint16_t type, const struct ipm_lifetime *l)
-{
-	uint8_t *p = pfk_out_ext(o, type, 32);
-
-	if (p == NULL)
-		return;
-	pfk_le_put(p + 4, 4, l->allocations);
-	pfk_le_put(p + 8, 8, l->octets);
-	pfk_le_put(p + 16, 8, l->addtime);
-	pfk_le_put(p + 24, 8, l->usetime);
-}
-
-void
-pfk_out_current(struct pfk_out *o, const struct ipm_sa *sa)
-{
-	struct ipm_lifetime l = {
-		.allocations = (uint32_t)sa->packets,
-		.octets = sa->octets,
-		.addtime = sa->created,
-		.usetime = sa->first_use,
-	};
-
-	pfk_out_life(o, PFK_EXT_LIFETIME_CURRENT, &l);
-}
-
-static void
-out_key(struct pfk_out *o, uint16_t type, uint16_t bits, const uint8_t *key,
-    size_t len)
-{
-	uint8_t *p = pfk_out_ext(o, type, 8 + (len + 7) / 8 * 8);
-
-	if (p == NULL)
-		return;
-	pfk_le_put(p + 4, 2, bits);
-	if (len != 0)
-		memcpy(p + 8, key, len);
-}
-
-/* A key that was given: of the null algorithms it may be empty. */
-static void
-out_keys(struct pfk_out *o, const struct ipm_arena *a, const struct ipm_sa *sa)
-{
-	if (sa->auth_key != 0)
-		out_key(o, PFK_EXT_KEY_AUTH, sa->auth_bits,
-		    ipm_arena_at(a, sa->auth_key), sa->auth_key_len);
-	if (sa->enc_key != 0)
-		out_key(o, PFK_EXT_KEY_ENCRYPT, sa->enc_bits,
-		    ipm_arena_at(a, sa->enc_key), sa->enc_key_len);
-}
-
-static void
-out_port(struct pfk_out *o, uint16_t type, uint16_t port)
-{
-	uint8_t *p = pfk_out_ext(o, type, 8);
-
-	if (p != NULL)
-		ipm_store16(p + 4, port);
-}
-
-static void
-out_natt(struct pfk_out *o, const struct ipm_arena *a, const struct ipm_sa *sa)
-{
-	const struct ipm_sa_natt *n;
-	uint8_t *p;
-
-	if (sa->natt == 0)
-		return;
-	n = ipm_arena_at(a, sa->natt);
-	p = pfk_out_ext(o, PFK_EXT_X_NAT_T_TYPE, 8);
-	if (p != NULL)
-		p[4] = 2; /* UDP_ENCAP_ESPINUDP */
-	out_port(o, PFK_EXT_X_NAT_T_SPORT, sa->sport);
-	out_port(o, PFK_EXT_X_NAT_T_DPORT, sa->dport);
-	if (n->oai.family != 0)
-		out_address(o, PFK_EXT_X_NAT_T_OAI, &n->oai);
-	if (n->oar.family != 0)
-		out_address(o, PFK_EXT_X_NAT_T_OAR, &n->oar);
-}
-
-/* key_setdumpsa.  Keys come in clear. */
-static void
-describe(struct pfk_out *o, const struct pfk_call *c, uint8_t type,
-    uint32_t seq, uint16_t refs, ipm_off off)
-{
-	const struct ipm_arena *a = arena(c);
-	const struct ipm_sa *sa = ipm_arena_at(a, off);
-
-	pfk_out_begin(o, type, pfk_satype_of(sa->proto), seq, c->rq->pid, refs);
-	pfk_out_sa(o, sa, sa->state);
-	if (sa->life != 0) {
-		const struct ipm_sa_life *l = ipm_arena_at(a, sa->life);
-
-		pfk_out_life(o, PFK_EXT_LIFETIME_HARD, &l->hard);
-		pfk_out_life(o, PFK_EXT_LIFETIME_SOFT, &l->soft);
-	}
-	pfk_out_current(o, sa);
-	pfk_out_ends(o, sa);
-	out_keys(o, a, sa);
-	out_natt(o, a, sa);
-}
-
-/* [PFKEY-3.1.5-01] */
+/* [PFKEY-3.1.5-01] [PFKEY-3.1.5-02] */
 int
 pfk_do_get(struct pfk_call *c)
 {
@@ -767,7 +648,7 @@ pfk_do_get(struct pfk_call *c)
 	if (off == 0)
 		return pfk_reply_error(c, PFK_ESRCH);
 	/* The SAD's reference and that of the lookup. */
-	describe(&o, c, PFK_GET, c->rq->seq, 2, off);
+	pfk_out_described(&o, c, PFK_GET, c->rq->seq, 2, off);
 	if (o.full)
 		return pfk_reply_error(c, PFK_ENOBUFS);
 	return pfk_out_send(c, &o, PFK_TO_ONE);
@@ -789,7 +670,7 @@ anybody(const struct pfk_call *c, uint8_t satype)
 	return false;
 }
 
-/* [PFKEY-3.1.6-03] An error of a key daemon, which gets no reply; or the wish
+/* [PFKEY-3.1.6-02] [PFKEY-3.1.6-03] An error of a key daemon, which gets no reply; or the wish
  * for an SA, which goes to all that have registered. */
 int
 pfk_do_acquire(struct pfk_call *c)
@@ -818,7 +699,7 @@ pfk_do_acquire(struct pfk_call *c)
 	return err != 0 ? pfk_reply_error(c, err) : 0;
 }
 
-/* [PFKEY-3.1.7-01] */
+/* [PFKEY-3.1.7-01] [PFKEY-3.1.7-02] */
 int
 pfk_do_register(struct pfk_call *c)
 {
@@ -847,7 +728,7 @@ asked(const struct pfk_call *c, uint8_t proto)
 	return c->rq->satype == 0 || c->rq->proto == proto;
 }
 
-/* [PFKEY-3.1.9-01] */
+/* [PFKEY-3.1.9-01] [PFKEY-3.1.9-02] */
 int
 pfk_do_flush(struct pfk_call *c)
 {
@@ -868,7 +749,7 @@ dump_list(struct pfk_call *c, ipm_off first, uint32_t *left)
 	struct pfk_out o;
 
 	for (ipm_off off = first; off != 0; off = sa_at(c->e, off)->sah_next) {
-		describe(&o, c, PFK_DUMP, --*left, 1, off);
+		pfk_out_described(&o, c, PFK_DUMP, --*left, 1, off);
 		if (o.full)
 			return false;
 		/* What finds no room is missing, and nobody is told. */
@@ -903,7 +784,7 @@ count_asked(const struct pfk_call *c)
 	return n;
 }
 
-/* [PFKEY-3.1.10-01] Newest heads first, in each the larval SAs, newest first,
+/* [PFKEY-3.1.10-01] [PFKEY-3.1.10-02] [PFKEY-3.1.10-03] Newest heads first, in each the larval SAs, newest first,
  * and then the alive ones. */
 int
 pfk_do_dump(struct pfk_call *c)

@@ -206,6 +206,7 @@ init_auth(struct job *j)
 	return check_driver(j, f->auth);
 }
 
+/* [PFKEY-2.3.1-03] [PFKEY-2.3.1-04] */
 static int
 init_ah(struct job *j)
 {
@@ -231,6 +232,7 @@ combined(struct job *j)
 	return 0;
 }
 
+/* [PFKEY-2.3.4-01] [PFKEY-2.3.4-02] [PFKEY-2.3.4-04] */
 static bool
 cipher_key_fits(const struct job *j)
 {
@@ -244,6 +246,7 @@ cipher_key_fits(const struct job *j)
 	    ipm_alg_key_ok(f->enc, f->enc_key.len - salt);
 }
 
+/* [PFKEY-3.5-01] */
 static int
 init_esp(struct job *j)
 {
@@ -435,6 +438,7 @@ fill(struct job *j)
 	return pfk_setnatt(j->rq, j->idx, j->f);
 }
 
+/* [PFKEY-3.1.3-02] */
 int
 pfk_setval(struct pfk_call *c, const struct ipm_saidx *idx, uint32_t spi,
     struct pfk_fill *f)

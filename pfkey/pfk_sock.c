@@ -87,7 +87,7 @@ drop_first(struct pfk_engine *e, ipm_off sock)
 	ipm_arena_give(&e->ipm.arena, off, piece_len(len));
 }
 
-/* Behind what waits; false when the buffer has no room for it. */
+/* [PFKEY-1.4-04] Behind what waits; false when the buffer has no room for it. */
 static bool
 append(
     struct pfk_call *c, ipm_off sock, struct ipm_span head, struct ipm_span msg)
@@ -236,7 +236,7 @@ covers(const struct pfk_call *c, enum pfk_target target,
 	return false;
 }
 
-/* In the order of key_sendup_mbuf. */
+/* In the order of key_sendup_mbuf [PFKEY-1.4-02] [PFKEY-1.4-05]. */
 int
 pfk_deliver(
     struct pfk_call *c, enum pfk_target target, const uint8_t *msg, size_t len)
@@ -275,6 +275,7 @@ pfk_deliver(
 	return 0;
 }
 
+/* [PFKEY-1.4-03] */
 int
 pfk_reply_error(struct pfk_call *c, int err)
 {

@@ -256,6 +256,12 @@ Test(pfk_index, sas_and_heads_agree_with_walks)
 				b.tape.pos = 4 * ((v >> 40) % 1000);
 			} else if (v % 8 < 6) {
 				pfk_update(&t, spi);
+				if ((v & 16) != 0) {
+					pfk_cut_ext(&t, 8);
+					pfk_cut_ext(&t, 9);
+					pfk_add_addr(&t, 28, 4,
+					    (uint8_t)((v >> 30) % 3));
+				}
 			} else {
 				pfk_name_sa(&t, 4, spi);
 			}

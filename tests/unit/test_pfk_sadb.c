@@ -891,7 +891,7 @@ Test(pfk_sadb, delete_all)
 	end();
 }
 
-/* [PFKEY-3.1.9-01] */
+/* [PFKEY-3.1.9-01] [PFKEY-3.1.9-02] */
 Test(pfk_sadb, flush_by_type)
 {
 	static const uint8_t satypes[] = { 3, 2, 9, 0 };
@@ -1206,6 +1206,9 @@ sample(unsigned i)
 	case 5:
 		update_plain(0x1000);
 		pfk_add_addr(&m, 27, 4, 5);
+		pfk_add_life(&m, 3, 1, 2, 3);
+		pfk_add_life(&m, 4, 1, 2, 3);
+		pfk_add_natt(&m, 2, 3, 4);
 		break;
 	case 6:
 		ask_acquire(3, 9);
@@ -1382,7 +1385,7 @@ Test(pfk_sadb, missing_extensions)
 	end();
 }
 
-/* The generic checks of headers and addresses, in their order. */
+/* [PFKEY-3.4-01] The generic checks of headers and addresses, in their order. */
 Test(pfk_sadb, generic_checks)
 {
 	static const struct {

@@ -50,7 +50,7 @@ waiting(uint32_t sock, unsigned *types, size_t cap)
 		cr_expect(memcmp(got, want, n * sizeof got[0]) == 0); \
 	} while (0)
 
-/* [PFKEY-1.4-02] [PFKEY-3.1.3-05] [PFKEY-1.6-04] */
+/* [PFKEY-1.4-02] [PFKEY-1.6-04] [PFKEY-2.1-06] */
 Test(pfk_sock, to_all)
 {
 	pfk_box_init(&b, IPM_PF_FREEBSD_2017);
