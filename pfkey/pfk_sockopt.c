@@ -1,5 +1,6 @@
 /*
- * The socket options of IPsec.
+ * The socket options of IPsec.  [ARCH-4.4.1-21] With them applications have
+ * policies of their own.
  *
  * Source: FreeBSD sys/netipsec/ipsec_pcb.c (ipsec_control_pcbpolicy),
  * udpencap.c (udp_ipsec_pcbctl), xform_tcp.c (tcp_ipsec_pcbctl), and the

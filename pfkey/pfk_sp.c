@@ -82,14 +82,13 @@ read_addresses(const struct reading *r, struct ipm_request *req)
 
 	if (r->len == PFK_REQUEST_LEN)
 		return req->mode == IPM_MODE_TUNNEL ? PFK_EINVAL : 0;
-	/* A struct sockaddr must be there, of which two are at most what is
-	 * left of the policy, and each at most a sockaddr_in6; then the same
-	 * for what the request states as its length. */
+	/* A struct sockaddr must be there, in what is left of the policy; then
+	 * two of its length in the request, and so in the policy, neither more
+	 * than a sockaddr_in6. */
 	if (rest.len < 16)
 		return PFK_EINVAL;
 	sa_len = p[0];
-	if (rest.len < 2 * sa_len || sa_len > IPM_SOCKADDR_MAX ||
-	    r->len < PFK_REQUEST_LEN + 2 * sa_len)
+	if (sa_len > IPM_SOCKADDR_MAX || r->len < PFK_REQUEST_LEN + 2 * sa_len)
 		return PFK_EINVAL;
 	read_sockaddr(p, &req->src);
 	/* The second one's length and family, against what was stored of the
@@ -203,7 +202,7 @@ write_request(const struct ipm_request *req, uint8_t *p)
 	pfk_le_put(p + 2, 2, req->proto);
 	p[4] = req->mode;
 	p[5] = req->level;
-	pfk_le_put(p + 6, 2, req->reqid & 0xffff);
+	pfk_le_put(p + 6, 2, req->reqid);
 	memcpy(p + PFK_REQUEST_LEN, req->src.raw, req->src.raw_len);
 	memcpy(p + PFK_REQUEST_LEN + req->src.raw_len, req->dst.raw,
 	    req->dst.raw_len);

@@ -1,5 +1,6 @@
 /*
- * The messages about policies (facts pfkey 3.11).  A policy that is refused
+ * [MAN-pfkey-02] [ARCH-4.4.1-19] [ARCH2401-4.4.1-08] The messages about
+ * policies (facts pfkey 3.11).  A policy that is refused
  * comes back in its own message; what is done is told to every PF_KEY socket.
  *
  * Source: FreeBSD sys/netipsec/key.c (key_spdadd, key_spddelete,
@@ -390,8 +391,8 @@ pfk_do_spdget(struct pfk_call *c)
 	return describe(c, PFK_X_SPDGET, c->rq->seq, 2, off);
 }
 
-/* [PFKEY-3.1.10-02] One message for each policy, numbered down to 0.  What does
- * not fit into the socket is missing without a word. */
+/* [MAN-bugs-05] One message for each policy, numbered down to 0.  What does not
+ * fit into the socket is missing without a word. */
 int
 pfk_do_spddump(struct pfk_call *c)
 {

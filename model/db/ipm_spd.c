@@ -58,9 +58,11 @@ end_match(
 		return false;
 	if (p->scope != 0 && x->scope != 0 && p->scope != x->scope)
 		return false;
-	return ipm_prefix_equal(p->octet, x->octet, prefix < full ? prefix : full);
+	return ipm_prefix_equal(
+	    p->octet, x->octet, prefix < full ? prefix : full);
 }
 
+/* [MAN-pfkey-03] */
 bool
 ipm_selector_match(
     const struct ipm_selector *policy, const struct ipm_selector *packet)
@@ -302,6 +304,7 @@ ipm_spd_exact(const struct ipm_spd *spd, const struct ipm_arena *a,
 	return off;
 }
 
+/* [ARCH2401-4.4.1-02] Always searched in one order, and the first match it is. */
 ipm_off
 ipm_spd_lookup(const struct ipm_spd *spd, struct ipm_arena *a, enum ipm_dir dir,
     const struct ipm_selector *packet, uint64_t now)

@@ -243,7 +243,7 @@ Test(pfk_sockopt, recorded_udp_encap)
 	"10020000c00002020000000000000000" \
 	"0800330001010000"
 
-/* [MAN-sockopt-08] IPSEC and BYPASS want privilege; the error comes before any
+/* [MAN-sockopt-08] [ARCH-4.4.1-21] IPSEC and BYPASS want privilege; the error comes before any
  * about the requests, behind those about direction and type. */
 Test(pfk_sockopt, privilege)
 {

@@ -231,22 +231,31 @@ Test(pfk_sp, reqids_of_level_unique)
 		}
 }
 
-/* A choice above 16 bits is written cut to the field's 16; the policy has it
- * in full. */
+/* A choice above 16 bits is written cut to the field's 16, also later; the
+ * policy has it in full. */
 Test(pfk_sp, reqids_beyond_the_field)
 {
 	struct ipm_profile pf = profile(IPM_PF_FREEBSD_13);
+	struct db_memory mem;
+	struct ipm_arena a;
 	struct ipm_spd spd;
 	struct pfk_sp_in in;
-	uint8_t p[128];
+	uint8_t p[128], out[128];
 	size_t len = octets(two, p);
+	ipm_off off;
 
+	db_memory_init(&mem);
+	ipm_arena_init(&a, 0);
 	ipm_spd_init(&spd);
-	spd.last_reqid = 0x12344;
+	spd.last_reqid = 0x1abcc;
 	cr_assert_eq(pfk_sp_read(&pf, &spd, ipm_span(p, len), &in), 0);
-	cr_expect_eq(in.c.req[1].reqid, 0x12345);
+	cr_expect_eq(in.c.req[1].reqid, 0x1abcd);
 	pfk_sp_write_chosen(&in, p);
-	cr_expect_eq(p[len - 2] | p[len - 1] << 8, 0x2345);
+	cr_expect_eq(p[len - 2] | p[len - 1] << 8, 0xabcd);
+	cr_assert_eq(ipm_sp_make(&a, &mem.alloc, 1, &in.c, &off), IPM_OK);
+	pfk_sp_write(&a, ipm_arena_at(&a, off), false, out, len);
+	cr_expect_arr_eq(out, p, len);
+	ipm_arena_free(&a, &mem.alloc);
 }
 
 /* --- refusals ---------------------------------------------------------------------- */

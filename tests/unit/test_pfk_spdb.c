@@ -314,7 +314,8 @@ play_case(const json_t *c)
 	return n;
 }
 
-/* [PFKEY-3.1.10-02] Every message about policies in all recordings. */
+/* [MAN-pfkey-02] [ARCH-4.4.1-19] [ARCH2401-4.4.1-08] Every message about
+ * policies in all recordings: added, got, dumped in order, deleted. */
 Test(pfk_spdb, recorded_exchanges)
 {
 	size_t n = 0;
@@ -334,7 +335,7 @@ Test(pfk_spdb, recorded_exchanges)
 	cr_expect_geq(n, 1600, "%zu", n);
 }
 
-/* [MAN-bugs-06] Dumps of many policies over receive buffers of several sizes:
+/* [MAN-bugs-05] Dumps of many policies over receive buffers of several sizes:
  * as many messages as were recorded, the first and the last of them. */
 static size_t
 play_bulk(const json_t *c)
@@ -1251,60 +1252,157 @@ Test(pfk_spdb, index_agrees_with_walks_on_random_histories)
 				cr_expect_eq(
 				    pfk_le(reply.p + 16 + 48 + 8, 4), id);
 		}
+		/* Neither insertion nor removal has thrown it away. */
+		cr_expect_eq(b.e.index.spd_generation, b.e.ipm.spd.generation);
 		drain(&b);
 	}
 	box_free(&b);
 }
 
-/* Memory that fails at any point: either the policy is there in full, or the
- * database is as it was. */
+/* Leaves `room` octets in the arena, which grows no more. */
+static void
+squeeze(struct box *b, size_t room)
+{
+	struct ipm_arena *a = &b->e.ipm.arena;
+
+	cr_assert(ipm_arena_reserve(a, &b->m.alloc, room));
+	b->m.fail_at = b->m.calls + 1;
+	while (a->cap - a->used > room) {
+		size_t more = a->cap - a->used - room;
+
+		cr_assert_neq(
+		    ipm_arena_take(a, &b->m.alloc, more < 256 ? more : 256), 0);
+	}
+}
+
+/* Four requests without addresses: more in the database than on the wire. */
+static void
+spdadd_four(struct msg *m, uint8_t type)
+{
+	uint8_t *p;
+
+	begin(m, type);
+	p = policy(m, 2, 2, 0, 32);
+	for (uint8_t i = 0; i < 4; i++) {
+		p[16 + 8 * i] = 8;
+		p[18 + 8 * i] = 50;
+		p[20 + 8 * i] = 1;
+		p[21 + 8 * i] = 2;
+	}
+	(void)addr4(m, SRC, NET_A, 24);
+	(void)addr4(m, DST, NET_B, 16);
+}
+
+/*
+ * One message with `room` octets to be had: either the policy is there in full
+ * and its sender told, or the database is as it was.
+ *
+ *   rcvbuf  of both sockets; below 114 no message fits, and the call fails for
+ *           that alone
+ */
+static void
+send_in_room(uint8_t type, size_t room, uint32_t rcvbuf, unsigned *failed,
+    unsigned *added)
+{
+	bool deaf = rcvbuf < 114;
+	struct box b;
+	struct msg m, reply = { .len = 0 };
+	uint64_t before;
+	int err;
+
+	box_init(&b, IPM_PF_FREEBSD_13);
+	spdadd_four(&m, PFK_X_SPDADD);
+	if (type == PFK_X_SPDUPDATE)
+		(void)done(&b, &m, "old");
+	by_id(&reply, PFK_X_SPDGET, 9); /* the index is there */
+	(void)exchange(&b, &reply, PFK_ENOENT, "get");
+	memset(&reply, 0, sizeof reply);
+	cr_assert_eq(pfk_set_rcvbuf(&b.e, b.sock, rcvbuf), 0);
+	cr_assert_eq(pfk_set_rcvbuf(&b.e, b.other, rcvbuf), 0);
+	squeeze(&b, room);
+	m.p[1] = type;
+	m.p[37] = 3; /* unique */
+	before = digest(&b);
+	err = send_msg(&b, &m);
+	if (err != 0 || deaf)
+		cr_expect_eq(err, PFK_ENOBUFS);
+	if (err == 0)
+		cr_expect_neq(recv_msg(&b, b.sock, &reply), 0);
+	if (digest(&b) == before) {
+		++*failed;
+		if (err == 0) {
+			cr_expect_eq(reply.p[2], PFK_ENOBUFS);
+			cr_expect_eq(reply.p[38], 0, "a reqid in it");
+		}
+	} else {
+		++*added;
+		cr_expect_eq(count(&b), 1, "room %zu", room);
+		cr_expect_eq(b.e.ipm.spd.last_reqid, 0x4001);
+		cr_expect_eq(err != 0, deaf, "room %zu", room);
+		cr_expect_eq(reply.p[2], 0);
+	}
+	box_free(&b);
+}
+
 Test(pfk_spdb, no_room_changes_nothing)
 {
-	unsigned failed = 0, done_n = 0;
+	static const uint8_t types[] = { PFK_X_SPDADD, PFK_X_SPDUPDATE };
+	static const struct {
+		uint32_t rcvbuf;
+		size_t step;
+	} rows[] = { { 1, 8 }, { 114, 8 }, { PFK_RCVBUF, 256 } };
 
-	for (size_t limit = 300; limit < 90000; limit += limit / 40) {
-		static const uint8_t types[] = { PFK_X_SPDADD,
-			PFK_X_SPDUPDATE };
-
+	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
 		for (size_t t = 0; t < 2; t++) {
-			struct box b;
-			struct msg m, reply;
-			uint64_t before;
-			int err;
+			unsigned failed = 0, added = 0;
 
-			box_limit(&b, IPM_PF_FREEBSD_13, limit);
-			if (b.sock == 0 || b.other == 0) {
-				box_free(&b);
-				continue;
-			}
-			spdadd(&m, PFK_X_SPDADD);
-			if (t == 1)
-				(void)send_msg(&b, &m);
-			drain(&b);
-			m.p[1] = types[t];
-			m.p[37] = 3; /* unique */
-			before = digest(&b);
-			err = send_msg(&b, &m);
-			if (digest(&b) == before) {
-				failed++;
-				if (err == 0) {
-					(void)recv_msg(&b, b.sock, &reply);
-					cr_expect_eq(reply.p[2], PFK_ENOBUFS);
-					cr_expect_eq(reply.p[38], 0);
-				} else
-					cr_expect_eq(err, PFK_ENOBUFS);
-			} else {
-				done_n++;
-				cr_expect_eq(err, 0, "limit %zu", limit);
-				cr_expect_eq(count(&b), 1);
-				cr_expect_neq(recv_msg(&b, b.sock, &reply), 0);
-				cr_expect_eq(reply.p[2], 0);
-			}
-			box_free(&b);
+			for (size_t k = 0; k < 250; k++)
+				send_in_room(types[t], k * rows[i].step,
+				    rows[i].rcvbuf, &failed, &added);
+			cr_expect_gt(failed, 10);
+			cr_expect_gt(added, 10);
 		}
+}
+
+/* A dump into sockets that take all of it: in too little room it is refused,
+ * and else complete. */
+Test(pfk_spdb, no_room_for_a_dump)
+{
+	unsigned failed = 0, complete = 0;
+
+	for (size_t room = 0; room < 300000; room += 4096) {
+		struct box b;
+		struct msg m;
+		int err;
+
+		box_init(&b, IPM_PF_FREEBSD_13);
+		for (uint32_t i = 0; i < 400; i++) {
+			spdadd(&m, PFK_X_SPDADD);
+			ipm_store32(m.p + 84, NET_A + i);
+			(void)done(&b, &m, "add");
+		}
+		cr_assert_eq(pfk_set_rcvbuf(&b.e, b.sock, 65536), 0);
+		squeeze(&b, room);
+		begin(&m, PFK_X_SPDDUMP);
+		m.p[4] = 2;
+		err = send_msg(&b, &m);
+		if (err == 0 && recv_msg(&b, b.sock, &m) != 0 && m.p[2] == 0) {
+			uint32_t left = 399;
+
+			complete++;
+			do
+				cr_expect_eq(pfk_le(m.p + 8, 4), left--);
+			while (recv_msg(&b, b.sock, &m) != 0);
+			cr_expect_eq(left, UINT32_MAX, "room %zu", room);
+		} else {
+			failed++;
+			cr_expect_eq(err == 0 ? m.p[2] : err, PFK_ENOBUFS);
+			cr_expect_eq(recv_msg(&b, b.sock, &m), 0);
+		}
+		box_free(&b);
 	}
 	cr_expect_gt(failed, 10);
-	cr_expect_gt(done_n, 10);
+	cr_expect_gt(complete, 10);
 }
 
 /* The same when the allocator fails at its n-th call. */

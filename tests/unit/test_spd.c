@@ -157,7 +157,7 @@ Test(spd, exact_comparison_sees_every_field)
 	}
 }
 
-/* Masked comparison, row by row (facts of key_cmpspidx_withmask). */
+/* [MAN-pfkey-03] Masked comparison, row by row (key_cmpspidx_withmask). */
 Test(spd, masked_comparison_v4)
 {
 	static const struct {
@@ -285,7 +285,8 @@ Test(spd, smaller_priorities_first_equal_ones_as_they_came)
 	box_free(&b);
 }
 
-/* The first match wins and is marked as used; a miss marks nothing. */
+/* [ARCH2401-4.4.1-02] The first match wins and is marked as used; a miss marks
+ * nothing. */
 Test(spd, first_match_wins_and_is_marked)
 {
 	struct box b;
@@ -619,6 +620,8 @@ Test(spd, automatic_reqids_above_a_larger_manual_range)
 	cr_expect_eq(ipm_spd_new_reqid(&spd, 0x7fff), 0x8001);
 	cr_expect_eq(ipm_spd_new_reqid(&spd, 0x7fff), 0x8002);
 	cr_expect_eq(ipm_spd_new_reqid(&spd, 0x3fff), 0x8003);
+	spd.last_reqid = 0x7fff;
+	cr_expect_eq(ipm_spd_new_reqid(&spd, 0x7fff), 0x8001);
 	spd.last_reqid = 0xffffffff;
 	cr_expect_eq(ipm_spd_new_reqid(&spd, 0x7fff), 0x8000);
 }
