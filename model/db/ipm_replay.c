@@ -111,7 +111,9 @@ ipm_replay_check(
 	if (ipm_sw(pf, IPM_SW_REPLAY_OLD) != IPM_OFF && !r->esn)
 		return check_old_accept(seq);
 	/* [ESP-A2.2-04] [ESP-2.2-05] [AH-2.5-04] Only the 64-bit number 0 is never sent. */
-	if (seq == 0)
+	if (seq == 0 &&
+	    (r->top == 0 ||
+		ipm_sw(pf, IPM_SW_REPLAY_ZERO) != IPM_ZERO_IN_WINDOW))
 		return IPM_R_SEQ_ZERO;
 	/* [ESP-3.4.3-13] [AH-3.4.3-07] */
 	if (seq > r->top)
