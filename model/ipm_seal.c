@@ -224,7 +224,7 @@ seal_ah(struct seal *s)
 	struct ipm_span in = payload(s);
 	uint16_t sum = ipm_load16(s->m->p + 10);
 	enum ipm_reason r = IPM_R_CRYPTO_FAILED;
-	size_t ahlen, len;
+	size_t ahlen, len = 0;
 
 	st->v[IPM_ST_AH_output]++;
 	ahlen = ipm_ah_len(ah, s->version, fill_to(s->path->pf));
