@@ -67,17 +67,20 @@ uint64_t pfk_engine_digest(const struct pfk_engine *e);
 uint32_t pfk_open(struct pfk_engine *e, const struct ipm_env *env);
 void pfk_close(struct pfk_engine *e, uint32_t sock);
 
-/* SO_RCVBUF.  0, PFK_ENOBUFS above PFK_RCVBUF_MAX, PFK_EBADF. */
+/* SO_RCVBUF.  0, PFK_ENOBUFS above PFK_RCVBUF_MAX, PFK_EINVAL for 0,
+ * PFK_EBADF. */
 int pfk_set_rcvbuf(struct pfk_engine *e, uint32_t sock, uint32_t octets);
 
 /*
  * send(2) of one datagram.
  *
  *   env  the time, the tape of random octets (SPIs, 4 octets a draw, big
- *        endian), the provider (NULL: no crypto(4), SAs are refused)
+ *        endian; none left: GETSPI answers ENOBUFS), the provider (NULL: no
+ *        crypto(4), SAs are refused)
  *
  * Returns 0 or the errno of the call.  What the kernel answers waits in the
- * sockets then.
+ * sockets then.  PFK_ENOBUFS: the answer found no room in the sender's buffer,
+ * though all else was done; or there was no memory, and nothing was.
  */
 int pfk_send(struct pfk_engine *e, const struct ipm_profile *pf,
     const struct ipm_env *env, uint32_t sock, struct ipm_span msg);
@@ -92,7 +95,9 @@ size_t pfk_recv(struct pfk_engine *e, uint32_t sock, uint8_t *out, size_t cap);
 
 /*
  * The clock has moved to env->sec: runs the one-second timer once for each
- * second since the last run, so that expiries come in their order.
+ * second since the last run, so that expiries come in their order.  Seconds in
+ * which nothing can happen cost nothing.  Without memory for its index nothing
+ * is done, and the next call makes up for it.
  */
 void pfk_clock(struct pfk_engine *e, const struct ipm_profile *pf,
     const struct ipm_env *env);

@@ -28,7 +28,7 @@ acq_at(const struct pfk_engine *e, ipm_off off)
 /* --- limits ------------------------------------------------------------------------------ */
 
 /* [PFKEY-2.3.2-01] [PFKEY-2.3.2-02] [PFKEY-2.3.2-03] [PFKEY-2.3.2-04]
- * [PFKEY-2.3.2-05] Does an SA pass a limit at second `now`?  Strictly; 0 is no limit, and
+ * [PFKEY-2.3.2-05] [ARCH-4.4.2.1-09] [ARCH2401-4.4.3-04] Does an SA pass a limit at second `now`?  Strictly; 0 is no limit, and
  * allocations are never looked at. */
 static bool
 passed(const struct ipm_sa *sa, const struct ipm_lifetime *l, uint64_t now)

@@ -21,7 +21,7 @@ compile() {
 		"$build"/hx_setkey_parse.c "$build"/hx_setkey_lex.c
 }
 
-args="tests/fuzz/packet.setkey $(ls tests/fuzz/corpus/packet/*)"
+args="tests/fuzz/packet.setkey $(ls tests/fuzz/corpus/packet/* tests/fuzz/corpus/engine/*)"
 compile gcc "$tmp/native"
 # shellcheck disable=SC2086
 "$tmp/native" $args >"$tmp/native.txt"

@@ -1,46 +1,15 @@
 /*
- * Conversations with the key engine.  The first octet chooses the profile;
- * then come steps: an octet that says what, two of length (little endian),
- * as many octets.
- *
- *   0, 1  a message of the first, of the second socket
- *   2     the clock goes on by the length in seconds
- *   3     both sockets are read empty
- *   4     the first socket's receive buffer has the length in octets
- *   5     the first socket is closed and opened again
- *   6     an octet count is set in the first SA; a sysctl is written
- *
- * After each step a copy that was made before it, and got the same step, is in
- * the same state; what send(2) itself refuses changes no SA and no policy; the
- * index has what the lists have.
+ * Conversations with the key engine (engine_world.h).  After each step a copy
+ * that was made before it, and got the same step, is in the same state; what
+ * send(2) itself refuses changes no SA and no policy; the index has what the
+ * lists have.
  */
 #include <stdlib.h>
 #include <string.h>
 
+#include "engine_world.h"
 #include "fuzz.h"
 #include "hx_engine.h"
-#include "pfk_engine.h"
-
-#define STEPS_MAX 200U
-
-struct world {
-	struct pfk_engine e;
-	uint32_t sock[2];
-	uint64_t now;
-};
-
-struct step {
-	uint8_t what;
-	uint16_t len;
-	const uint8_t *octets;
-};
-
-static bool
-offers(const struct ipm_provider *p, const struct ipm_alg *alg)
-{
-	(void)p;
-	return alg->kind != IPM_ALG_PRF;
-}
 
 /* Counters, sockets and acquires apart. */
 static uint64_t
@@ -50,65 +19,6 @@ databases(const struct pfk_engine *e)
 
 	s.stats = (struct ipm_stats){ 0 };
 	return ipm_state_digest(&s);
-}
-
-static void
-poke(struct pfk_engine *e, const struct step *s)
-{
-	if (e->ipm.sad.first != 0)
-		((struct ipm_sa *)ipm_arena_at(&e->ipm.arena, e->ipm.sad.first))
-		    ->octets = s->len;
-	if (s->len >= 2)
-		e->ipm.sysctls.v[s->octets[0] % IPM_N_SYSVARS] =
-		    (int8_t)s->octets[1];
-}
-
-/* The draws of every send: numbers that repeat soon. */
-static struct ipm_tape
-tape(uint8_t octets[256])
-{
-	for (int i = 0; i < 256; i++)
-		octets[i] = (uint8_t)(i % 4 == 3 ? i / 16 : 0);
-	return (struct ipm_tape){ ipm_span(octets, 256), 0 };
-}
-
-static int
-take(struct world *w, const struct ipm_profile *pf, const struct ipm_alloc *al,
-    const struct step *s)
-{
-	static const struct ipm_provider crypto = { .offers = offers };
-	uint8_t octets[256];
-	struct ipm_tape t = tape(octets);
-	struct ipm_env env = {
-		.sec = w->now, .random = &t, .crypto = &crypto, .alloc = al
-	};
-
-	switch (s->what % 7) {
-	case 0:
-	case 1:
-		return pfk_send(&w->e, pf, &env, w->sock[s->what % 7],
-		    ipm_span(s->octets, s->len));
-	case 2:
-		w->now += s->len;
-		env.sec = w->now;
-		pfk_clock(&w->e, pf, &env);
-		return 0;
-	case 3:
-		for (int i = 0; i < 2; i++)
-			while (pfk_recv(&w->e, w->sock[i], NULL, 0) != 0)
-				;
-		return 0;
-	case 4:
-		(void)pfk_set_rcvbuf(&w->e, w->sock[0], s->len);
-		return 0;
-	case 5:
-		pfk_close(&w->e, w->sock[0]);
-		w->sock[0] = pfk_open(&w->e, &env);
-		return 0;
-	default:
-		poke(&w->e, s);
-		return 0;
-	}
 }
 
 static void
@@ -151,34 +61,18 @@ int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct ipm_alloc al = hx_alloc();
-	struct ipm_env env = { .sec = 100, .alloc = &al };
 	struct ipm_profile pf;
 	struct world w;
+	struct step s;
 	size_t at = 1;
 
 	if (size < 1 || size > 65536)
 		return 0;
 	ipm_profile_init(&pf, (enum ipm_profile_id)(data[0] % IPM_N_PROFILES));
-	memset(&w, 0, sizeof w);
-	w.now = env.sec;
-	/* A window of 2^32 packets is refused, not allocated. */
-	pfk_engine_init(&w.e, w.now, 4U << 20);
-	w.sock[1] = pfk_open(&w.e, &env);
-	w.sock[0] = pfk_open(&w.e, &env);
-	for (unsigned n = 0; n < STEPS_MAX && size - at >= 3; n++) {
-		struct step s = { data[at],
-			(uint16_t)(data[at + 1] | data[at + 2] << 8),
-			data + at + 3 };
-
-		at += 3;
-		/* The clock and the buffer have a length and no octets. */
-		if (s.what % 7 != 2 && s.what % 7 != 4) {
-			if (s.len > size - at)
-				s.len = (uint16_t)(size - at);
-			at += s.len;
-		}
+	open_world(&w, &al);
+	for (unsigned n = 0; n < STEPS_MAX && next_step(data, size, &at, &s);
+	     n++)
 		one(&w, &pf, &al, &s);
-	}
 	pfk_engine_free(&w.e, &al);
 	return 0;
 }

@@ -1,16 +1,18 @@
 /*
  * The same events give the same effects on every machine: this program needs
  * the model and the setkey reader alone (its provider is a toy), runs frames
- * of the fuzzing corpus through the observer under every profile, seals and
- * opens packets with every algorithm row, and prints digests.  portable.sh
+ * of the fuzzing corpus through the observer and conversations through the key
+ * engine under every profile, seals and opens packets with every algorithm row,
+ * and prints digests.  portable.sh
  * compares what a big-endian and a 32-bit build print.
  *
- *   portable SETKEY-FILE FRAMES-FILE...
+ *   portable SETKEY-FILE FILE...     (a conversation's path has "/engine/")
  */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "../fuzz/engine_world.h"
 #include "db/ipm_digest.h"
 #include "hx_setkey_dump.h"
 #include "hx_setkey_msg.h"
@@ -284,6 +286,27 @@ messages(const struct hx_setkey *file)
 	hx_setkey_msgs_free(&m);
 }
 
+static void
+conversation(const char *path, enum ipm_profile_id id)
+{
+	struct ipm_profile pf;
+	struct world w;
+	struct step s;
+	size_t len, at = 1;
+	uint8_t *p = read_file(path, &len);
+
+	ipm_profile_init(&pf, id);
+	open_world(&w, &alloc);
+	while (next_step(p, len, &at, &s)) {
+		int err = take(&w, &pf, &alloc, &s);
+
+		(void)printf("%s %s %d %016llx\n", path, ipm_profile_name(id),
+		    err, (unsigned long long)pfk_engine_digest(&w.e));
+	}
+	pfk_engine_free(&w.e, &alloc);
+	free(p);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -309,7 +332,11 @@ main(int argc, char **argv)
 			seal(&ipm_algs[i]);
 	for (int i = 2; i < argc; i++)
 		for (int p = 0; p < IPM_N_PROFILES; p++)
-			frames(&list.sas, argv[i], (enum ipm_profile_id)p);
+			if (strstr(argv[i], "/engine/") != NULL)
+				conversation(argv[i], (enum ipm_profile_id)p);
+			else
+				frames(
+				    &list.sas, argv[i], (enum ipm_profile_id)p);
 	hx_salist_free(&list.sas);
 	hx_setkey_free(&file);
 	free(text);

@@ -152,7 +152,8 @@ Test(pfk_life, by_use)
 	pfk_box_free(&b);
 }
 
-/* [PFKEY-2.3.2-04] [PFKEY-2.3.2-05] [ARCH-4.4.2.1-12] With the next run of the timer. */
+/* [PFKEY-2.3.2-04] [PFKEY-2.3.2-05] [ARCH-4.4.2.1-09]
+ * [ARCH-4.4.2.1-12] [ARCH2401-4.4.3-04] With the next run of the timer. */
 Test(pfk_life, by_octets)
 {
 	pfk_box_init(&b, IPM_PF_FREEBSD_2017);

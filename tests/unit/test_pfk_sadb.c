@@ -240,6 +240,44 @@ Test(pfk_sadb, no_driver)
 	}
 }
 
+/* What the flags mean to the model; 0x400 by a switch. */
+Test(pfk_sadb, flags)
+{
+	static const struct {
+		uint32_t sadb, model;
+	} rows[] = {
+		{ 0, 0 },
+		{ 0x40, IPM_SAF_CYCSEQ },
+		{ 0x100, IPM_SAF_PAD_RANDOM },
+		{ 0x200, IPM_SAF_PAD_ZERO },
+		{ 0x300, IPM_SAF_PAD_RANDOM | IPM_SAF_PAD_ZERO },
+		{ 0x80, IPM_SAF_RAWCPI },
+		{ 0x400, 0 },
+		{ 0x800, 0 },
+	};
+
+	for (int esn = 0; esn < 2; esn++) {
+		begin(IPM_PF_FREEBSD_2017);
+		if (esn)
+			cr_assert(
+			    ipm_profile_set(&b.pf, "pfkey-esn-flag", "on"));
+		for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+			const struct ipm_sa *sa;
+
+			pfk_esp(&m, 0x1000 + (uint32_t)i);
+			pfk_set(pfk_find_ext(&m, 1) + 12, 4, rows[i].sadb);
+			cr_assert_eq(ask(), OK);
+			sa = ipm_arena_at(&b.e.ipm.arena, b.e.ipm.sad.last);
+			cr_expect_eq(sa->sadb_flags, rows[i].sadb);
+			cr_expect_eq(sa->flags,
+			    esn && rows[i].sadb == 0x400 ? IPM_SAF_ESN
+							 : rows[i].model,
+			    "%#x", rows[i].sadb);
+		}
+		end();
+	}
+}
+
 /* AES-GCM shows the integrity of its key size. */
 Test(pfk_sadb, gcm_shows_gmac)
 {
