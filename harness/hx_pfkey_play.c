@@ -295,7 +295,8 @@ play_line(struct play *p, char *text)
 		seconds = strtoull(text, &end, 10);
 		if (!isdigit((unsigned char)*text) || *end != '\0' ||
 		    errno != 0 || seconds > UINT32_MAX)
-			return refuse(p, "a number of seconds after @");
+			return refuse(
+			    p, "after @ a number of seconds, of 32 bits");
 		pass_time(p, seconds);
 		return 0;
 	}
@@ -396,7 +397,8 @@ play_step(struct play *p, const json_t *step)
 	if (op != NULL && strcmp(op, "pfkey") == 0 && request != NULL &&
 	    (*request == '\0' || hx_hex_read(request, &o)))
 		send_message(p, 1, hx_span(&o));
-	else if (op != NULL && strcmp(op, "advance") == 0 && number >= 0)
+	else if (op != NULL && strcmp(op, "advance") == 0 && number >= 0 &&
+	    number <= UINT32_MAX)
 		pass_time(p, (uint64_t)number);
 	else if (op == NULL || strcmp(op, "sysctl") != 0 || name == NULL ||
 	    ipm_sysctl_set(&p->e.ipm.sysctls, &p->e.ipm.stats, &p->k->profile,

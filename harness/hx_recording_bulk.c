@@ -68,6 +68,9 @@ hx_play_bulk(struct hx_node *n, const json_t *step)
 	if (s == NULL)
 		return hx_step_says(n, HX_STEP_UNSUPPORTED, "bulk of %s",
 		    what == NULL ? "nothing" : what);
+	if (count < 0 || count > HX_BULK_MAX)
+		return hx_step_says(n, HX_STEP_MALFORMED,
+		    "count is no number from 0 to %d", HX_BULK_MAX);
 	if (!hx_step_octets(step, "first_request", &o) ||
 	    (at = place_of(s, hx_span(&o))) == 0) {
 		hx_octets_free(&o);

@@ -20,6 +20,9 @@
 
 #define HX_MESSAGE_MAX 8192U
 
+/* No check should take for ever. */
+#define HX_BULK_MAX 1000000
+
 extern const struct pfk_codec hx_recording_codec;
 
 /* How a step ended. */

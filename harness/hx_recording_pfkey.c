@@ -380,9 +380,10 @@ hx_play_advance(struct hx_node *n, const json_t *step)
 	const json_t *received = json_object_get(step, "pfkey_received");
 	struct ipm_env env;
 
-	if (!json_is_integer(seconds) || json_integer_value(seconds) < 0)
+	if (!json_is_integer(seconds) || json_integer_value(seconds) < 0 ||
+	    json_integer_value(seconds) > UINT32_MAX)
 		return hx_step_says(
-		    n, HX_STEP_MALFORMED, "seconds is no number");
+		    n, HX_STEP_MALFORMED, "seconds is no number of 32 bits");
 	take_acquires(n, received);
 	hx_node_draws(n, 0, 0, 0);
 	n->sec += (uint64_t)json_integer_value(seconds);

@@ -8,7 +8,7 @@ void
 pfk_find_at(struct pfk_judge *j, enum pfk_rule rule, size_t off,
     const char *ext, const char *field)
 {
-	unsigned by = pfk_rules[rule].by[j->dialect];
+	unsigned by = pfk_rule_by(rule, j->dialect, j->pf);
 
 	if (by >> 8 == PFK_IGNORED || j->n == PFK_FINDINGS_MAX)
 		return;
@@ -273,13 +273,17 @@ judge_ext(struct pfk_judge *j, size_t off)
 	const char *name = row == NULL ? "extension" : row->name;
 	bool sound = true;
 
-	if (type == 0)
+	if (type == 0) {
 		pfk_find_at(
 		    j, PFK_RULE_EXT_TYPE_ZERO, off + 2, name, "exttype");
-	else if (row == NULL)
+	} else if (row == NULL) {
 		pfk_find_at(j, PFK_RULE_EXT_TYPE, off + 2, name, "exttype");
-	else if (strcmp(row->name, "X_KMPRIVATE") == 0)
+	} else if (strcmp(row->name, "X_KMPRIVATE") == 0) {
 		pfk_find_at(j, PFK_RULE_EXT_REFUSED, off + 2, name, "exttype");
+		/* As good as unknown. */
+		if (j->dialect <= PFK_D_NETBSD)
+			row = NULL;
+	}
 	if (type != 0 && type < 64 && row != NULL && msg != NULL &&
 	    ((msg->need_in | msg->may_in) & PFK_BIT(type)) == 0)
 		pfk_find_at(j, PFK_RULE_EXT_NOT_ALLOWED, off, name, NULL);

@@ -33,6 +33,16 @@ struct pfk_address_row {
 };
 extern const struct pfk_address_row pfk_address_rows[];
 
+/* Where a switch of the profile has FreeBSD's key engine do otherwise. */
+struct pfk_rule_switch {
+	enum pfk_rule rule;
+	enum ipm_switch sw; /* on */
+	uint16_t by;        /* as in struct pfk_rule_row */
+};
+/* The verdict of a rule under the profile (NULL: none). */
+unsigned pfk_rule_by(
+    enum pfk_rule rule, size_t dialect, const struct ipm_profile *pf);
+
 /* A message being judged: what the walk found. */
 struct pfk_judge {
 	const struct pfk_codec *c;

@@ -12,11 +12,35 @@ const struct pfk_rule_row pfk_rules[PFK_N_RULES] = {
 	{ #id, text, source, { freebsd, netbsd, openbsd, linux_ } },
 #include "pfk_rules.def"
 #undef PFK_RULE
+};
+
+/* [PFKEY-2.1-04] [PFKEY-2.3-03] [PFKEY-2.3.9-01] [PFKEY-3.1.2-04]
+ * [PFKEY-3.1.3-03] [PFKEY-3.1.7-01] */
+static const struct pfk_rule_switch switches[] = {
+	{ PFK_RULE_HDR_LEN, IPM_SW_PFK_LEN_ERRNO, SEND(EMSGSIZE) },
+	{ PFK_RULE_EXT_PAST_END, IPM_SW_PFK_PAST_END, SEND(EINVAL) },
+	{ PFK_RULE_EXT_TYPE, IPM_SW_PFK_UNKNOWN_EXT, NO },
+	{ PFK_RULE_EXT_REFUSED, IPM_SW_PFK_UNKNOWN_EXT, NO },
+	{ PFK_RULE_NOT_MATURE, IPM_SW_PFK_STATE, REPLY(EINVAL) },
+	{ PFK_RULE_RANGE_TURNED, IPM_SW_PFK_SPI_ORDER, REPLY(EINVAL) },
+	{ PFK_RULE_REGISTER_ANY, IPM_SW_PFK_REGISTER_ANY, REPLY(EINVAL) },
+};
 #undef REPLY
 #undef SEND
 #undef OUT
 #undef NO
-};
+
+unsigned
+pfk_rule_by(enum pfk_rule rule, size_t dialect, const struct ipm_profile *pf)
+{
+	if (dialect == PFK_D_FREEBSD && pf != NULL)
+		for (size_t i = 0; i < sizeof switches / sizeof switches[0];
+		     i++)
+			if (switches[i].rule == rule &&
+			    ipm_sw(pf, switches[i].sw) == IPM_ON)
+				return switches[i].by;
+	return pfk_rules[rule].by[dialect];
+}
 
 /* The words of pfk_msg_rows.def; O_ are OpenBSD's, L_ Linux's. */
 #define KERNEL      PFK_KERNEL_ONLY

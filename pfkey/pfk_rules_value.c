@@ -98,6 +98,14 @@ judge_algorithm_numbers(struct pfk_judge *j)
 }
 
 static void
+judge_range(struct pfk_judge *j)
+{
+	if (pfk_value(j, PFK_EXT_SPIRANGE, "min") >
+	    pfk_value(j, PFK_EXT_SPIRANGE, "max"))
+		pfk_find(j, PFK_RULE_RANGE_TURNED, PFK_EXT_SPIRANGE, "min");
+}
+
+static void
 judge_exts(struct pfk_judge *j)
 {
 	if (pfk_value(j, PFK_EXT_SA, "state") >= STATE_DEAD)
@@ -114,9 +122,8 @@ judge_exts(struct pfk_judge *j)
 	judge_reserved(j, PFK_EXT_ADDRESS_DST, "reserved");
 	if (pfk_tail_of(j, PFK_EXT_PROPOSAL).len % 72 != 0)
 		pfk_find(j, PFK_RULE_PROP_ROOM, PFK_EXT_PROPOSAL, NULL);
-	if (pfk_value(j, PFK_EXT_SPIRANGE, "min") >
-	    pfk_value(j, PFK_EXT_SPIRANGE, "max"))
-		pfk_find(j, PFK_RULE_RANGE_TURNED, PFK_EXT_SPIRANGE, "min");
+	if (j->dialect == PFK_D_OPENBSD)
+		judge_range(j);
 }
 
 /* --- SAs --------------------------------------------------------------------------- */
@@ -127,12 +134,22 @@ judge_getspi(struct pfk_judge *j)
 	uint64_t min = pfk_value(j, PFK_EXT_SPIRANGE, "min");
 	uint64_t max = pfk_value(j, PFK_EXT_SPIRANGE, "max");
 
+	/* IPComp's is turned round. */
+	if (j->dialect == PFK_D_FREEBSD && !satype_is(j, "ipcomp"))
+		judge_range(j);
 	/* A range of one SPI asks for that one, and is refused or granted
 	 * before the number is looked at (facts pfkey 4.4). */
 	if (pfk_has(j, PFK_EXT_SPIRANGE) && min < max &&
 	    max <= SPI_RESERVED_MAX &&
 	    (satype_is(j, "ah") || satype_is(j, "esp")))
 		pfk_find(j, PFK_RULE_RANGE_LOW, PFK_EXT_SPIRANGE, "max");
+}
+
+static void
+judge_register(struct pfk_judge *j)
+{
+	if (j->m.satype == 0)
+		pfk_find_at(j, PFK_RULE_REGISTER_ANY, 3, NULL, "satype");
 }
 
 static void
@@ -549,8 +566,9 @@ pfk_judge_values(struct pfk_judge *j)
 		void (*judge)(struct pfk_judge *j);
 	} handlers[] = { { "GETSPI", judge_getspi }, { "UPDATE", judge_update },
 		{ "ADD", judge_add }, { "ACQUIRE", judge_acquire },
-		{ "X_PROMISC", judge_promisc }, { "X_SPDUPDATE", judge_spdadd },
-		{ "X_SPDADD", judge_spdadd }, { "X_SPDSETIDX", judge_spdadd },
+		{ "REGISTER", judge_register }, { "X_PROMISC", judge_promisc },
+		{ "X_SPDUPDATE", judge_spdadd }, { "X_SPDADD", judge_spdadd },
+		{ "X_SPDSETIDX", judge_spdadd },
 		{ "X_SPDDELETE", judge_spddelete },
 		{ "X_SPDFLUSH", judge_spdflush } };
 	const char *type = pfk_name(j->c->dialect->msgs, j->m.type);
