@@ -47,7 +47,7 @@ start(struct sysctls *s)
 	s->malformed = false;
 }
 
-/* [MAN-bugs-04]'s variables are elsewhere: here name, type, size, default. */
+/* Name, type, size, default. */
 static void
 variable(struct sysctls *s, const json_t *j, const char *name)
 {

@@ -91,7 +91,8 @@ hx_play_bulk(struct hx_node *n, const json_t *step)
 	return hx_step_number(n, step, "failed", failed);
 }
 
-/* First and last message of a dump, with its size. */
+/* First and last message of a dump, with its size [MAN-bugs-04]
+ * [MAN-bugs-05]. */
 struct ends {
 	uint8_t first[HX_MESSAGE_MAX], last[HX_MESSAGE_MAX];
 	size_t first_len, last_len;

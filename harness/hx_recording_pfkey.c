@@ -37,20 +37,16 @@ static const struct {
 static bool
 is_unwritten(uint8_t type, const struct hx_pfkey_place *w, size_t octet)
 {
-	size_t at = octet - w->ext_off;
-
 	for (size_t i = 0; i < sizeof unwritten / sizeof unwritten[0]; i++) {
-		size_t start = unwritten[i].start;
+		size_t start = w->ext_off + unwritten[i].start;
+		size_t period = unwritten[i].period;
 
-		if (type != unwritten[i].type || at < start ||
+		if (type != unwritten[i].type || octet < start ||
 		    strcmp(w->ext, unwritten[i].ext) != 0)
 			continue;
-		at -= start;
-		if (unwritten[i].period != 0)
-			at %= unwritten[i].period;
-		if (at < unwritten[i].len)
+		if ((period == 0 ? octet - start : (octet - start) % period) <
+		    unwritten[i].len)
 			return true;
-		at = octet - w->ext_off;
 	}
 	return false;
 }
@@ -90,7 +86,8 @@ field_of(struct ipm_span msg, const char *ext, const char *field, bool *there)
 	return 0;
 }
 
-/* Where the recording differs in octets that nobody wrote, they are its. */
+/* Where the recording differs in octets that nobody wrote, they are its: the
+ * model has zeros there. */
 static void
 take_unwritten(const struct hx_node *n, struct ipm_span recorded,
     uint8_t *model, size_t len)
@@ -104,7 +101,7 @@ take_unwritten(const struct hx_node *n, struct ipm_span recorded,
 	for (size_t i = PFK_HDR_LEN; i < len && i < recorded.len; i++) {
 		struct hx_pfkey_place w;
 
-		if (model[i] == recorded.p[i])
+		if (model[i] == recorded.p[i] || model[i] != 0)
 			continue;
 		hx_pfkey_place(&hx_recording_codec, recorded, i, &w);
 		if (is_unwritten(recorded.p[1], &w, i) ||
