@@ -681,8 +681,9 @@ ipm_sa_mature(struct ipm_sad *sad, struct ipm_arena *arena,
 	sa = sa_at(arena, off);
 	sah = sa->sah;
 	leave_head(arena, off);
-	/* A larval SA has an empty window and nothing else. */
+	/* A larval SA has an empty window, and limits at most. */
 	ipm_arena_give(arena, sa->replay, ipm_replay_octets(0));
+	ipm_arena_give(arena, sa->life, sizeof(struct ipm_sa_life));
 	sa->serial = ++sad->next_serial;
 	sa->created = now;
 	sa->state = IPM_SA_MATURE;

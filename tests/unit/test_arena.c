@@ -254,3 +254,40 @@ Test(arena, copy_is_a_snapshot)
 	ipm_arena_free(&a, &m.alloc);
 	cr_expect_eq(m.live, 0);
 }
+
+/* What was reserved can be taken without the allocator; what cannot be
+ * reserved changes nothing. */
+Test(arena, reserve)
+{
+	static const size_t lens[] = { 1, 8, 200, 256, 257, 600, 3000 };
+	struct db_memory m;
+	struct ipm_arena a;
+
+	db_memory_init(&m);
+	for (size_t i = 0; i < sizeof lens / sizeof lens[0]; i++) {
+		size_t piece = lens[i] <= 256 ? (lens[i] + 7) / 8 * 8 : 512;
+		size_t calls;
+
+		while (lens[i] > piece)
+			piece *= 2;
+		ipm_arena_init(&a, 0);
+		cr_assert_neq(ipm_arena_take(&a, &m.alloc, 8), 0);
+		cr_assert(ipm_arena_reserve(&a, &m.alloc, 50 * piece));
+		calls = m.calls;
+		for (int k = 0; k < 50; k++)
+			cr_expect_neq(ipm_arena_take(&a, &m.alloc, lens[i]), 0);
+		cr_expect_eq(m.calls, calls, "%zu octets", lens[i]);
+		ipm_arena_free(&a, &m.alloc);
+	}
+	ipm_arena_init(&a, 10000);
+	cr_expect(!ipm_arena_reserve(&a, &m.alloc, 10000));
+	cr_expect(!ipm_arena_reserve(&a, &m.alloc, SIZE_MAX));
+	cr_expect_eq(a.cap, 0);
+	cr_expect(ipm_arena_reserve(&a, &m.alloc, 9000));
+	m.fail_at = m.calls + 1;
+	cr_expect(ipm_arena_reserve(&a, &m.alloc, 9000), "nothing to do");
+	cr_expect(!ipm_arena_reserve(&a, &m.alloc, 9993));
+	cr_expect_eq(a.in_use, 0);
+	ipm_arena_free(&a, &m.alloc);
+	cr_expect_eq(m.live, 0);
+}
