@@ -188,6 +188,9 @@ nightly() {
 			suite "$cc-$kind"
 		done
 	done
+	say "a million packets"
+	IPM_PACKETS=1000000 build-gcc-release/tests/test_input \
+		--filter 'input/thousands*' --timeout 3600
 	say "other machines"
 	tests/portable.sh build-gcc-release
 	say "lint"

@@ -124,6 +124,19 @@ queue(struct ipm_in *in, const struct ipm_sa *sa, uint8_t family)
 	return IPM_GO_AGAIN;
 }
 
+/* The length field, low 16 bits of a packet that grew too long, and the IPv4
+ * checksum. */
+static void
+set_length(struct ipm_in *in)
+{
+	size_t total = in->m.len + in->beyond;
+
+	total = in->family == 4
+	    ? total & 0xffff
+	    : IPM_IP6_HLEN + ((total - IPM_IP6_HLEN) & 0xffff);
+	(void)ipm_ip_rewrite(in->m.p, in->family, in->off, total, SIZE_MAX, 0);
+}
+
 static enum ipm_go
 decap4(struct ipm_in *in, struct ipm_sa *sa)
 {
@@ -131,7 +144,7 @@ decap4(struct ipm_in *in, struct ipm_sa *sa)
 	bool tunnel = is_ip(proto) && sa->mode != IPM_MODE_TRANSPORT;
 	enum ipm_reason r;
 
-	(void)ipm_ip_rewrite(in->m.p, 4, in->off, in->m.len, SIZE_MAX, proto);
+	set_length(in);
 	ipm_natt_repair(in, sa, proto);
 	if (!ipm_enc(in->path, sa, false, true, 4, ipm_in_span(in)))
 		return refused(in);
@@ -141,7 +154,7 @@ decap4(struct ipm_in *in, struct ipm_sa *sa)
 			return drop_at(in, sa, r);
 	}
 	tag(in, sa);
-	ipm_sa_account(sa, in->path->env, in->m.len);
+	ipm_sa_account(sa, in->path->env, in->m.len + in->beyond);
 	if (!tunnel && sa->mode == IPM_MODE_TUNNEL)
 		return drop_at(in, sa, IPM_R_NEXT_HEADER_BAD);
 	return queue(in, sa, tunnel && proto == IPM_PROTO_IPV6 ? 6 : 4);
@@ -172,7 +185,7 @@ decap6(struct ipm_in *in, struct ipm_sa *sa)
 
 	if (!ipm_enc(in->path, sa, false, true, 6, ipm_in_span(in)))
 		return refused(in);
-	(void)ipm_ip_rewrite(in->m.p, 6, in->off, in->m.len, SIZE_MAX, proto);
+	set_length(in);
 	if (!tunnel && transport_payload_refused(in, sa))
 		return drop_at(in, sa, IPM_R_NEXT_HEADER_BAD);
 	if (tunnel) {
@@ -181,7 +194,7 @@ decap6(struct ipm_in *in, struct ipm_sa *sa)
 			return drop_at(in, sa, r);
 	}
 	tag(in, sa);
-	ipm_sa_account(sa, in->path->env, in->m.len);
+	ipm_sa_account(sa, in->path->env, in->m.len + in->beyond);
 	if (tunnel)
 		return queue(in, sa, proto == IPM_PROTO_IPV4 ? 4 : 6);
 	if (!ipm_enc(in->path, sa, false, false, 6, ipm_in_span(in)))

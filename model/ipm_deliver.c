@@ -189,7 +189,10 @@ bad_length(struct ipm_in *in)
 static enum ipm_go
 udp_length(struct ipm_in *in, const struct datagram *d)
 {
-	size_t have = in->m.len - in->off;
+	/* In IPv6 what the header states (udp6_input). */
+	size_t have = in->family == 4
+	    ? in->m.len - in->off
+	    : IPM_IP6_HLEN + ipm_load16(in->m.p + 4) - in->off;
 
 	if (d->len == have)
 		return IPM_GO_ON;

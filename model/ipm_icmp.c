@@ -43,28 +43,22 @@ addr_at(const uint8_t *p, uint8_t family)
 	return a;
 }
 
-/* The identification of a packet that this host makes (ip_fillid). */
-static uint16_t
-next_id(struct ipm_path *path, bool df)
-{
-	struct ipm_host *h = &path->s->host;
-
-	return df && h->rfc6864 != 0 ? 0 : h->ip_id++;
-}
-
 static size_t
 header(struct ipm_path *path, const struct ipm_addr *src,
     const struct ipm_addr *dst, uint8_t proto, uint8_t tos, bool df, size_t len,
     uint8_t *out)
 {
 	const struct ipm_host *h = &path->s->host;
+	uint16_t id = 0;
 
 	if (src->family == 4) {
+		/* Without random octets any number will do. */
+		(void)ipm_ip_id(path, df, &id);
 		struct ipm_ip4_fields f = { .tos = tos,
 			.ttl = h->ttl,
 			.proto = proto,
 			.total = (uint16_t)(IPM_IP4_HLEN + len),
-			.id = next_id(path, df),
+			.id = id,
 			.df = df };
 
 		memcpy(f.src, src->octet, 4);

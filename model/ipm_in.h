@@ -34,11 +34,13 @@ struct ipm_in {
 	uint64_t frame;
 	enum ipm_reason fate;
 	uint8_t family; /* whose input it is in: 4 or 6 */
+	uint8_t lost;   /* version of the fragments that are told of */
 	uint8_t nxt;    /* IPv6: the header at off */
 	size_t off;     /* of the header in hand */
 	size_t nxt_off; /* of the octet that names it */
 	bool alert;     /* a router alert asks every router to listen */
-	uint32_t spi;   /* of the last IPsec header, 0 none */
+	size_t beyond; /* octets behind m.len that nobody will see, but count */
+	uint32_t spi;  /* of the last IPsec header, 0 none */
 };
 
 static inline void

@@ -113,6 +113,16 @@ ipm_is_broadcast(const struct ipm_host *h, const struct ipm_addr *a)
 
 /* --- fragments --------------------------------------------------------------- */
 
+static enum ipm_stat
+lost_counter(uint8_t version, enum ipm_reason reason)
+{
+	bool late = reason == IPM_R_FRAG_TIMEOUT;
+
+	if (version == 4)
+		return late ? IPM_ST_IP_fragtimeout : IPM_ST_IP_fragdropped;
+	return late ? IPM_ST_IP6_fragtimeout : IPM_ST_IP6_fragdropped;
+}
+
 /* An earlier fragment ends without a packet. */
 static void
 fragment_lost(void *ctx, uint64_t frame, enum ipm_reason reason, uint64_t by)
@@ -122,6 +132,7 @@ fragment_lost(void *ctx, uint64_t frame, enum ipm_reason reason, uint64_t by)
 	(void)by;
 	if (reason == IPM_R_OK)
 		return;
+	ipm_count(in->path, lost_counter(in->lost, reason));
 	in->path->effect(in->path->ctx,
 	    &(struct ipm_effect){ .kind = IPM_FX_DROP,
 		.reason = reason,
@@ -137,7 +148,8 @@ reass_env(struct ipm_in *in)
 		.pf = in->path->pf,
 		.now = in->path->env->sec,
 		.tell = fragment_lost,
-		.tell_ctx = in };
+		.tell_ctx = in,
+		.version = &in->lost };
 }
 
 enum ipm_go
@@ -311,6 +323,7 @@ ipm_input4(struct ipm_in *in)
 	enum ipm_go go;
 
 	ipm_count(in->path, IPM_ST_IP_total);
+	in->beyond = 0;
 	go = sane4(in);
 	if (go != IPM_GO_ON)
 		return go;
@@ -401,6 +414,7 @@ ipm_input6(struct ipm_in *in)
 	bool ours;
 
 	ipm_count(in->path, IPM_ST_IP6_total);
+	in->beyond = 0;
 	/* AH vouched for the packet around this one (facts datapath 2.2). */
 	if (ipm_sw(in->path->pf, IPM_SW_AUTH_MARKS) == IPM_MARKS_IP6_INPUT)
 		in->m.flags &= ~(unsigned)(IPM_M_AUTHIPHDR | IPM_M_AUTHIPDGM);

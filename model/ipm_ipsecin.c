@@ -403,20 +403,53 @@ ah_input(struct ipm_in *in, struct ipm_derived_sa *dsa)
 
 /* --- IPcomp ------------------------------------------------------------------------- */
 
+/*
+ * FreeBSD sets no limit: what is longer than any IP packet has a length field
+ * of 16 bits in the end, and IP input cuts it there.  Deflate makes of an octet
+ * 1032 at most.
+ */
+static enum ipm_reason
+inflate_all(struct ipm_in *in, struct ipm_span packet, uint8_t *out, size_t cap,
+    struct ipm_ipcomp_opened *co)
+{
+	const struct ipm_alloc *alloc = in->path->env->alloc;
+	size_t most = packet.len * 1032 + 64;
+	uint8_t *all = alloc->resize(alloc->ctx, NULL, 0, most);
+	enum ipm_reason r;
+
+	if (all == NULL)
+		return IPM_R_NO_MEMORY;
+	r = ipm_ipcomp_open(in->path->env->comp, in->path->pf, packet, most,
+	    all, most, in->path->trace, co);
+	if (r == IPM_R_OK) {
+		in->beyond = co->payload.len > cap ? co->payload.len - cap : 0;
+		memcpy(out, all, co->payload.len - in->beyond);
+		co->payload = ipm_span(out, co->payload.len - in->beyond);
+	}
+	(void)alloc->resize(alloc->ctx, all, most, 0);
+	return r;
+}
+
 static enum ipm_reason
 inflate(struct ipm_in *in, struct ipm_span packet, uint8_t *out, size_t cap,
     struct ipm_ipcomp_opened *co)
 {
 	size_t head = in->family == 4 ? in->off : in->off - IPM_IP6_HLEN;
+	bool nested = packet.p[0] == IPM_PROTO_IPCOMP;
+	enum ipm_reason r;
 
 	if (in->path->env->comp == NULL)
 		return IPM_R_NO_PROVIDER;
-	if (packet.p[0] != IPM_PROTO_IPCOMP && fault(in, IPM_FAULT_NOMEM))
+	if (!nested && fault(in, IPM_FAULT_NOMEM))
 		return IPM_R_NO_MEMORY;
-	if (packet.p[0] != IPM_PROTO_IPCOMP && fault(in, IPM_FAULT_INFLATE))
+	if (!nested && fault(in, IPM_FAULT_INFLATE))
 		return IPM_R_INFLATE_FAILED;
-	return ipm_ipcomp_open(in->path->env->comp, in->path->pf, packet,
+	r = ipm_ipcomp_open(in->path->env->comp, in->path->pf, packet,
 	    65535 - head, out, cap, in->path->trace, co);
+	if (r == IPM_R_INFLATE_TOO_BIG &&
+	    ipm_sw(in->path->pf, IPM_SW_COMP_LIMIT) == IPM_COMPLIMIT_WRAP)
+		r = inflate_all(in, packet, out, cap, co);
+	return r;
 }
 
 static enum ipm_go

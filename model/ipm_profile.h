@@ -209,6 +209,10 @@ enum {
 	IPM_TAIL_SENT,
 	IPM_TAIL_LOST
 };
+enum {
+	IPM_COMPLIMIT_REFUSE,
+	IPM_COMPLIMIT_WRAP
+};
 
 /* A profile in use: a row of the table, perhaps with switches changed. */
 struct ipm_profile {

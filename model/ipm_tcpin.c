@@ -152,7 +152,7 @@ md5_holds(struct ipm_in *in, const struct segment *s)
 	struct ipm_path *path = in->path;
 	struct ipm_derived_sa *dsa = NULL;
 	ipm_off off;
-	struct ipm_sa *sa;
+	struct ipm_sa *sa = NULL;
 	bool good;
 
 	if (ipm_tcpmd5_find(&s->ip) == NULL) {

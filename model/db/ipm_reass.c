@@ -69,6 +69,8 @@ give_pieces(const struct ipm_reass_env *e, struct packet *p,
 {
 	ipm_off off = p->pieces;
 
+	if (e->version != NULL)
+		*e->version = p->version;
 	while (off != 0) {
 		struct piece *f = piece_at(e, off);
 		ipm_off next = f->next;

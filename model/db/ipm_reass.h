@@ -35,6 +35,7 @@ struct ipm_reass_env {
 	uint64_t now;          /* seconds */
 	ipm_fragment_fn *tell; /* or NULL */
 	void *tell_ctx;
+	uint8_t *version; /* or NULL; the IP version tell is about */
 };
 
 void ipm_reass_init(struct ipm_reass *t);

@@ -6,6 +6,7 @@
  */
 #include <criterion/criterion.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "support/in_box.h"
@@ -348,6 +349,8 @@ Test(input, a_lost_fragment_is_told_of)
 	datagram4(NULL, 0);
 	cr_expect_eq(
 	    ipm_input(&b.path, PATH_BLK1, ipm_span(k.p, k.len), 2), IPM_R_OK);
+	cr_expect_eq(b.s.stats.v[IPM_ST_IP_fragtimeout], 1);
+	cr_expect_eq(b.s.stats.v[IPM_ST_IP6_fragtimeout], 0);
 	cr_assert_eq(path_count(&b, IPM_FX_DROP), 1);
 	cr_expect_eq(path_nth(&b, IPM_FX_DROP, 0)->reason, IPM_R_FRAG_TIMEOUT);
 }
@@ -558,20 +561,70 @@ Test(recorded, options_and_extension_headers)
 
 /* --- whatever comes ---------------------------------------------------------------------- */
 
-/*
- * Random packets and half-right ones: one fate each (in_run), the state behind
- * them the same on a second run from a copy.
- */
-Test(input, ten_thousand_packets_have_one_fate_each)
+/* Policies over small nets, of every type and bundle. */
+static void
+random_policies(uint64_t *seed)
 {
+	static const char *const ends[] = { PEER, HOST, "0.0.0.0/0",
+		"192.0.2.0/24", "10.0.0.0/8", PEER6, HOST6, "::/0",
+		"2001:db8::/32" };
+	static const uint8_t protos[] = { 50, 51, 108 };
+
+	for (size_t i = 0; i < 24; i++) {
+		uint64_t x = db_random(seed);
+		size_t v6 = x & 1, at = v6 != 0 ? 5 : 0, n = v6 != 0 ? 4 : 5;
+		struct ipm_request req[2];
+
+		for (size_t j = 0; j < 2; j++)
+			req[j] = path_request(protos[(x >> (4 + j)) % 3],
+			    (x >> (8 + j) & 1) != 0 ? IPM_MODE_TUNNEL
+						    : IPM_MODE_TRANSPORT,
+			    v6 != 0 ? PEER6 : PEER, v6 != 0 ? HOST6 : HOST,
+			    (enum ipm_level)(x >> (12 + j) & 3), 7);
+		(void)path_policy(&b,
+		    (x >> 1 & 1) != 0 ? IPM_DIR_IN : IPM_DIR_OUT,
+		    ends[at + (x >> 20) % n], ends[at + (x >> 28) % n],
+		    (x >> 36 & 1) != 0 ? IPM_ULP_ANY : (uint8_t)(x >> 40 & 63),
+		    (x >> 48) % 3, req,
+		    (x >> 48) % 3 == IPM_POLICY_IPSEC ? 2 : 0);
+	}
+}
+
+/* Nobody keys anything. */
+static int
+no_keys(void *ctx, const struct ipm_wanted *w)
+{
+	(void)ctx;
+	(void)w;
+	return 0;
+}
+
+/* IPM_PACKETS in the environment, 10000 without: ./do nightly asks for more. */
+static size_t
+how_many(void)
+{
+	const char *n = getenv("IPM_PACKETS");
+
+	return n == NULL ? 10000 : (size_t)strtoul(n, NULL, 10);
+}
+
+/*
+ * Random packets and half-right ones under random policies and sysctls: one
+ * fate each, a drop told of, and the state behind them the same on a second
+ * run from a copy.
+ */
+Test(input, thousands_of_packets_have_one_fate_each)
+{
+	size_t packets = how_many();
 	struct ipm_state copy;
 	struct ipm_derived d;
 	uint64_t seed = 4, fates[2] = { 0, 0 };
+	size_t seen[IPM_N_REASONS] = { 0 }, kinds = 0;
 
 	(void)in_sa(&b, PEER, HOST, 0x1000, IPM_MODE_ANY, 32);
 	(void)in_sa(&b, PEER6, HOST6, 0x1001, IPM_MODE_ANY, 32);
-	(void)path_policy(&b, IPM_DIR_IN, "0.0.0.0/0", "192.0.2.1/32",
-	    IPM_PROTO_ICMP, IPM_POLICY_DISCARD, NULL, 0);
+	random_policies(&seed);
+	b.path.need_sa = no_keys;
 	cr_assert_eq(ipm_state_clone(&copy, &b.s, &b.mem.alloc), IPM_OK);
 	ipm_derived_init(&d, &b.provider, &b.mem.alloc);
 	for (size_t run = 0; run < 2; run++) {
@@ -580,7 +633,7 @@ Test(input, ten_thousand_packets_have_one_fate_each)
 			b.path.s = &copy;
 			b.path.d = &d;
 		}
-		for (size_t i = 0; i < 10000; i++) {
+		for (size_t i = 0; i < packets; i++) {
 			uint64_t x = db_random(&seed);
 			uint8_t p[96];
 			size_t n = x % 90;
@@ -607,9 +660,13 @@ Test(input, ten_thousand_packets_have_one_fate_each)
 			    &b.path, PATH_BLK1, ipm_span(k.p, k.len), i + 1);
 			cr_assert_lt(r, IPM_N_REASONS);
 			fates[run] = fates[run] * 31 + (uint64_t)r;
+			seen[r]++;
 		}
 	}
 	cr_expect_eq(fates[0], fates[1]);
+	for (size_t i = 0; i < IPM_N_REASONS; i++)
+		kinds += seen[i] != 0;
+	cr_expect_geq(kinds, 15, "%zu", kinds);
 	cr_expect_eq(ipm_state_digest(&b.s), ipm_state_digest(&copy));
 	ipm_derived_free(&d);
 	ipm_state_free(&copy, &b.mem.alloc);

@@ -3,6 +3,8 @@
  * tables of facts datapath 2.3 to 2.9 by hand, and every switch on both sides.
  */
 #include <criterion/criterion.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "support/in_box.h"
@@ -35,6 +37,8 @@ static const struct {
 	{ "natt", "malformed", 1, 19 },
 	{ "natt", "cksum-", 20, 180 },
 	{ "scenarios", "mutate-", 7, 308 },
+	{ "policy-selection", "ipcomp-in-", 2, 40 },
+	{ "policy-selection", "ipcomp-policy-", 2, 8 },
 };
 
 /* Every packet: what is emitted, delivered and counted. */
@@ -676,6 +680,46 @@ Test(ipsecin, a_tunnel_that_declined_to_compress)
 	cr_expect_eq(in_run(&b, &k), IPM_R_NO_PROTOCOL);
 	set("ipcomp-plain-tunnel6", "open");
 	cr_expect_eq(in_run(&b, &k), IPM_R_OK);
+}
+
+/* Q12 (switch ipcomp-limit): 70000 octets, of which IP input keeps 4464. */
+Test(recorded, the_switch_ipcomp_limit)
+{
+	struct rec_box *r = malloc(sizeof *r);
+	struct ipm_stats was;
+	enum ipm_reason fates[2];
+	json_error_t err;
+	json_t *root = json_load_file(
+	    SOURCE_DIR "/vectors/freebsd/policy-selection.json", 0, &err);
+	json_t *c = NULL;
+	size_t i;
+	bool known;
+
+	cr_assert_not_null(root);
+	json_array_foreach(json_object_get(root, "cases"), i,
+	    c) if (strcmp(json_string_value(json_object_get(c, "id")),
+		       "ipcomp-in-v4") == 0) break;
+	cr_assert_not_null(c);
+	rec_box_open(r);
+	for (size_t refuse = 0; refuse < 2; refuse++) {
+		json_t *steps = json_object_get(c, "steps");
+
+		rec_start(r, c);
+		cr_assert(ipm_profile_set(
+		    &r->pf, "ipcomp-limit", refuse != 0 ? "refuse" : "wrap"));
+		(void)rec_step(r, json_array_get(steps, 0), &known);
+		was = r->e.ipm.stats;
+		(void)rec_step(r, json_array_get(steps, 15), &known);
+		fates[refuse] = r->fate;
+	}
+	cr_expect_eq(fates[0], IPM_R_SEGMENT_BAD);
+	cr_expect_eq(fates[1], IPM_R_INFLATE_TOO_BIG);
+	cr_expect_eq(r->e.ipm.stats.v[IPM_ST_IPCOMP_noxform] -
+		was.v[IPM_ST_IPCOMP_noxform],
+	    1);
+	rec_box_close(r);
+	free(r);
+	json_decref(root);
 }
 
 /* --- ESP in UDP ------------------------------------------------------------------------------ */
