@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "hx_recording_int.h"
+#include "hx_recording_path.h"
 
 const struct pfk_codec hx_recording_codec = { &pfk_dialects[0], PFK_LE };
 
@@ -72,6 +72,11 @@ const struct hx_step_row hx_step_rows[] = {
 	{ "sysctl-read", hx_play_sysctl_read },
 	{ "setsockopt", hx_play_setsockopt },
 	{ "getsockopt", hx_play_getsockopt },
+	{ "send", hx_play_send },
+	{ "tcp-connect", hx_play_tcp_connect },
+	{ "inject", hx_play_inject },
+	{ "enc0", hx_play_enc0 },
+	{ "enc0-counters", hx_play_enc0_counters },
 	{ NULL, NULL },
 };
 
@@ -131,7 +136,7 @@ check_case(struct hx_node *n, const json_t *one)
 	n->sec = START_SECONDS;
 	n->n_past = 0;
 	hx_node_draws(n, 0, 0, 0);
-	if (!open_sockets(n, steps)) {
+	if (!hx_node_begin(n, one) || !open_sockets(n, steps)) {
 		hx_check_case(n->check, id, HX_ERROR, "out of memory");
 		pfk_engine_free(&n->e, &n->check->engine.alloc);
 		return;

@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "hx_pfkey_diff.h"
-#include "hx_recording_int.h"
+#include "hx_recording_path.h"
 
 /* --- sysctls ---------------------------------------------------------------------------- */
 
@@ -91,55 +91,6 @@ read_option(const json_t *step, struct option *o)
 	return true;
 }
 
-/* The kinds of sockets by how their names begin. */
-static const struct {
-	const char *name;
-	uint8_t family, proto;
-	bool raw;
-} socket_kinds[] = {
-	{ "udp4", 4, 17, false },
-	{ "udp6", 6, 17, false },
-	{ "tcp4", 4, 6, false },
-	{ "tcp6", 6, 6, false },
-	{ "raw4", 4, 0, true },
-	{ "raw6", 6, 0, true },
-};
-
-/* A socket by name, made at its first use; 0: none of these kinds. */
-static ipm_off
-socket_by_name(struct hx_node *n, const char *name)
-{
-	struct ipm_pcb as = { 0 };
-	uint32_t id = 2166136261U;
-	const char *colon = strchr(name, ':');
-	ipm_off off;
-
-	for (const char *p = name; *p != '\0'; p++)
-		id = (id ^ (uint8_t)*p) * 16777619U;
-	off = ipm_pcb_by_id(&n->e.ipm.pcbs, &n->e.ipm.arena, id);
-	if (off != 0)
-		return off;
-	for (size_t i = 0; i < sizeof socket_kinds / sizeof socket_kinds[0];
-	     i++) {
-		if (strncmp(name, socket_kinds[i].name, 4) != 0)
-			continue;
-		as.id = id;
-		as.family = socket_kinds[i].family;
-		as.proto = socket_kinds[i].proto;
-		as.raw = socket_kinds[i].raw;
-		as.laddr.family = as.faddr.family = as.family;
-		if (colon != NULL && as.raw)
-			as.proto = (uint8_t)strtoul(colon + 1, NULL, 10);
-		else if (colon != NULL)
-			as.lport =
-			    (uint16_t)strtoul(strrchr(name, ':') + 1, NULL, 10);
-		if (ipm_pcb_open(&n->e.ipm.pcbs, &n->e.ipm.arena,
-			&n->check->engine.alloc, &as, &off) == IPM_OK)
-			return off;
-	}
-	return 0;
-}
-
 static bool
 is_policy_option(const struct option *o)
 {
@@ -149,6 +100,51 @@ is_policy_option(const struct option *o)
 		    o->option == policy_options[i].option)
 			return true;
 	return false;
+}
+
+/* Options of the socket itself, as far as packets show them. */
+static bool
+plain_option(struct ipm_pcb *p, const struct option *o, struct ipm_span v)
+{
+	static const struct {
+		int level, option;
+	} rows[] = { { 0, 1 }, { 0, 3 }, { 0, 67 }, { 41, 49 }, { 41, 50 } };
+	size_t i = 0;
+
+	while (i < sizeof rows / sizeof rows[0] &&
+	    (o->level != rows[i].level || o->option != rows[i].option))
+		i++;
+	switch (i) {
+	case 0: /* IP_OPTIONS */
+		if (v.len > sizeof p->opts)
+			return false;
+		if (v.len != 0)
+			memcpy(p->opts, v.p, v.len);
+		while (v.len % 4 != 0)
+			p->opts[v.len++] = 0;
+		p->opts_len = (uint8_t)v.len;
+		return true;
+	case 1: /* IP_TOS */
+		p->tos = v.len == 0 ? 0 : v.p[0];
+		return true;
+	case 2: /* IP_DONTFRAG */
+		p->dontfrag = v.len != 0 && v.p[0] != 0;
+		return true;
+	case 3: /* IPV6_HOPOPTS */
+		if (v.len > sizeof p->hop)
+			return false;
+		memcpy(p->hop, v.p, v.len);
+		p->hop_len = (uint8_t)v.len;
+		return true;
+	case 4: /* IPV6_DSTOPTS */
+		if (v.len > sizeof p->dst)
+			return false;
+		memcpy(p->dst, v.p, v.len);
+		p->dst_len = (uint8_t)v.len;
+		return true;
+	default:
+		return false;
+	}
 }
 
 /* ip_ctloutput and ip6_ctloutput refuse the other family's level: EINVAL
@@ -187,11 +183,18 @@ hx_play_setsockopt(struct hx_node *n, const json_t *step)
 			(uint32_t)value.p[2] << 16 |
 			(uint32_t)value.p[3] << 24);
 	} else if (is_policy_option(&o) &&
-	    (pcb = socket_by_name(n, o.socket)) != 0) {
+	    (pcb = hx_node_socket(n, o.socket)) != 0) {
 		err = of_other_family(n, pcb, &o)
 		    ? PFK_EINVAL
 		    : pfk_set_policy(
 			  &n->e, n->profile, &env, pcb, true, hx_span(&value));
+	} else if (o.level == 17 && o.option == 1 &&
+	    (pcb = hx_node_socket(n, o.socket)) != 0) {
+		err = pfk_set_encap(&n->e, pcb, hx_span(&value));
+	} else if ((pcb = hx_node_socket(n, o.socket)) != 0 &&
+	    plain_option(
+		ipm_arena_at(&n->e.ipm.arena, pcb), &o, hx_span(&value))) {
+		err = 0;
 	} else {
 		hx_octets_free(&value);
 		return unsupported_option(n, "setsockopt", &o);
@@ -215,7 +218,7 @@ hx_play_getsockopt(struct hx_node *n, const json_t *step)
 	if (!read_option(step, &o) || !hx_step_octets(step, "value_in", &given))
 		return hx_step_says(n, HX_STEP_MALFORMED,
 		    "no socket, level, option or value_in");
-	if (!is_policy_option(&o) || (pcb = socket_by_name(n, o.socket)) == 0) {
+	if (!is_policy_option(&o) || (pcb = hx_node_socket(n, o.socket)) == 0) {
 		hx_octets_free(&given);
 		return unsupported_option(n, "getsockopt", &o);
 	}

@@ -10,6 +10,7 @@
  *   hx_recording_pfkey.c  pfkey, advance; what is the stack's own choice
  *   hx_recording_bulk.c   bulk, bulk-dump
  *   hx_recording_host.c   sysctl, sysctl-read, setsockopt, getsockopt
+ *   hx_recording_path.c   send, tcp-connect, inject, enc0, enc0-counters
  *   hx_check_sysctl.c     sysctl.json, which has variables instead of cases
  */
 
@@ -99,6 +100,9 @@ enum hx_step_end hx_step_messages(
  * numbered `tries` (0: nowhere). */
 void hx_node_draws(
     struct hx_node *n, uint32_t draw, size_t tries, uint32_t last);
+
+/* The numbers of kernel generated ACQUIREs are the recording's. */
+void hx_node_acquires(struct hx_node *n, const json_t *list);
 
 /* send(2) on the PF_KEY socket. */
 int hx_node_send(struct hx_node *n, struct ipm_span request);

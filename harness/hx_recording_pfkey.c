@@ -295,8 +295,8 @@ take_choices(struct hx_node *n, struct ipm_span request, const json_t *replies)
 }
 
 /* The numbers of ACQUIREs that the recording has among these. */
-static void
-take_acquires(struct hx_node *n, const json_t *list)
+void
+hx_node_acquires(struct hx_node *n, const json_t *list)
 {
 	size_t i;
 	json_t *j;
@@ -361,7 +361,7 @@ hx_play_pfkey(struct hx_node *n, const json_t *step)
 		    n, HX_STEP_MALFORMED, "request is no hexadecimal text");
 	note_past_end(n, hx_span(&o));
 	take_choices(n, hx_span(&o), replies);
-	take_acquires(n, replies);
+	hx_node_acquires(n, replies);
 	err = hx_node_send(n, hx_span(&o));
 	hx_octets_free(&o);
 	end = hx_step_number(n, step, "send_errno", err);
@@ -381,7 +381,7 @@ hx_play_advance(struct hx_node *n, const json_t *step)
 	    json_integer_value(seconds) > UINT32_MAX)
 		return hx_step_says(
 		    n, HX_STEP_MALFORMED, "seconds is no number of 32 bits");
-	take_acquires(n, received);
+	hx_node_acquires(n, received);
 	hx_node_draws(n, 0, 0, 0);
 	n->sec += (uint64_t)json_integer_value(seconds);
 	env = hx_node_env(n);

@@ -75,8 +75,8 @@ mtu_to(const struct ipm_path *path, const struct ipm_pkt *m)
 }
 
 /*
- * [ARCH-5.1.2.1-09] The TTL or hop limit, one less; the IPv4 checksum is made
- * anew with it.
+ * [ARCH-5.1.2.1-09] The TTL or hop limit, one less.  The IPv4 checksum is wrong
+ * then until the packet leaves, as filters see.
  */
 static bool
 one_hop_less(struct ipm_pkt *m)
@@ -86,9 +86,6 @@ one_hop_less(struct ipm_pkt *m)
 	if (m->p[at] <= 1)
 		return false;
 	m->p[at]--;
-	if (at == 8)
-		(void)ipm_ip_rewrite(
-		    m->p, 4, (size_t)(m->p[0] & 15) * 4, m->len, SIZE_MAX, 0);
 	return true;
 }
 
@@ -210,6 +207,9 @@ ipm_forward_fast(struct ipm_path *path, struct ipm_pkt *m)
 		return IPM_R_FILTERED;
 	if (!one_hop_less(m))
 		return ttl_exceeded(path, m);
+	/* It does not wait for ip_output with the checksum. */
+	(void)ipm_ip_rewrite(
+	    m->p, 4, (size_t)(m->p[0] & 15) * 4, m->len, SIZE_MAX, 0);
 	m->forwarded = true;
 	mtu = mtu_to(path, m);
 	err = ipm_ip_output(path, m, 0, true, &fate);

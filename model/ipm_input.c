@@ -485,6 +485,7 @@ ipm_input(
 		.family = octets.len != 0 && octets.p[0] >> 4 == 6 ? 6 : 4 };
 	struct ipm_reass_env re = reass_env(&in);
 
+	ipm_loop_enter(path);
 	if (iface < 0 || (size_t)iface >= path->s->host.n_ifs)
 		in.m.rcvif = -1;
 	ipm_reass_expire(&path->s->reass, &re);
@@ -498,5 +499,6 @@ ipm_input(
 	else
 		run(&in);
 	tell_drop(&in);
+	ipm_loop_leave(path);
 	return in.fate;
 }

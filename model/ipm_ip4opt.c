@@ -128,14 +128,15 @@ static enum ipm_go
 timestamp(struct ipm_in *in, const struct option *o)
 {
 	struct ipm_addr a = { .family = 4 };
+	size_t off, last = ipm_sw(in->path->pf, IPM_SW_TS_LAST) == IPM_TS_SKIP;
 	uint8_t flag;
-	size_t off;
 
 	if (o->len < 4 || o->len > 40 || o->p[2] < 5)
 		return malformed(in, o->at + 1);
 	off = o->p[2] - 1U;
 	flag = o->p[3] & 15;
-	if (off + 4 > o->len) {
+	/* FreeBSD takes the last place for one that is not there. */
+	if (off + 4 + last > o->len) {
 		o->p[3] = (uint8_t)(o->p[3] + 0x10);
 		return (o->p[3] & 0xf0) == 0 ? malformed(in, o->at + 2)
 					     : IPM_GO_ON;

@@ -33,3 +33,26 @@ ipm_loop_put(struct ipm_path *path, int iface, struct ipm_span packet)
 	path->loop_last = l;
 	return true;
 }
+
+void
+ipm_loop_enter(struct ipm_path *path)
+{
+	path->depth++;
+}
+
+void
+ipm_loop_leave(struct ipm_path *path)
+{
+	const struct ipm_alloc *alloc = path->env->alloc;
+	struct ipm_looped *l;
+
+	while (path->depth == 1 && (l = path->loop_first) != NULL) {
+		path->loop_first = l->next;
+		if (l->next == NULL)
+			path->loop_last = NULL;
+		(void)ipm_input(
+		    path, l->iface, ipm_span(octets_of(l), l->len), 0);
+		(void)alloc->resize(alloc->ctx, l, sizeof *l + l->len, 0);
+	}
+	path->depth--;
+}

@@ -487,6 +487,7 @@ ipm_output(struct ipm_path *path, ipm_off pcb, struct ipm_span packet, int *err)
 	    (packet.p[0] >> 4 == 6 && packet.len < IPM_IP6_HLEN) ||
 	    (packet.p[0] >> 4 != 4 && packet.p[0] >> 4 != 6))
 		return IPM_R_IP_HEADER_BAD;
+	ipm_loop_enter(path);
 	m.len = packet.len;
 	memmove(m.p, packet.p, packet.len);
 	if (ipm_derived_sync(path->d, &path->s->sad, &path->s->arena) !=
@@ -496,5 +497,6 @@ ipm_output(struct ipm_path *path, ipm_off pcb, struct ipm_span packet, int *err)
 	} else {
 		fate = output(path, &m, pcb, err);
 	}
+	ipm_loop_leave(path);
 	return fate;
 }

@@ -89,7 +89,7 @@ struct ipm_path {
 	int (*need_sa)(void *ctx, const struct ipm_wanted *w);
 	/* What the loopback interface holds; ipm_loop.c's. */
 	struct ipm_looped *loop_first, *loop_last;
-	bool looping;
+	unsigned depth; /* entry points that have not returned */
 };
 
 /* Per-packet bits (facts datapath 0.1). */
@@ -205,12 +205,13 @@ bool ipm_policy_rejects(
 
 /*
  * The loopback interface: what is sent on it arrives when the event that sent
- * it is done.  ipm_loop_put copies the packet (false: no memory); ipm_loop_run
- * lets everything that waits arrive, and what comes of that, and does nothing
- * while it is at it.  Every entry point ends with it.
+ * it is done.  ipm_loop_put copies the packet (false: no memory).  Every entry
+ * point stands between enter and leave; the leave of the outermost one lets
+ * everything that waits arrive, and what comes of that.
  */
 bool ipm_loop_put(struct ipm_path *path, int iface, struct ipm_span packet);
-void ipm_loop_run(struct ipm_path *path);
+void ipm_loop_enter(struct ipm_path *path);
+void ipm_loop_leave(struct ipm_path *path);
 
 /* The identification of an IPv4 packet made here (ip_fillid): 0 with DF and
  * net.inet.ip.rfc6864, else random with net.inet.ip.random_id, else the next

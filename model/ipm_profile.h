@@ -214,6 +214,11 @@ enum {
 	IPM_COMPLIMIT_WRAP
 };
 
+enum {
+	IPM_TS_USE,
+	IPM_TS_SKIP
+};
+
 /* A profile in use: a row of the table, perhaps with switches changed. */
 struct ipm_profile {
 	const char *name;

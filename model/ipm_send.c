@@ -196,6 +196,7 @@ begin(struct made *w, struct ipm_path *path, ipm_off pcb,
 	*w = (struct made){ .path = path,
 		.pcb = ipm_arena_at(&path->s->arena, pcb),
 		.off = pcb };
+	ipm_loop_enter(path);
 	if (ipm_derived_sync(path->d, &path->s->sad, &path->s->arena) !=
 	    IPM_OK) {
 		*err = IPM_OUT_ENOBUFS;
@@ -220,6 +221,7 @@ finish(struct made *w, enum ipm_reason fate)
 	} else {
 		(void)ipm_out_end(w->path, &w->m, fate);
 	}
+	ipm_loop_leave(w->path);
 	return fate;
 }
 

@@ -215,7 +215,8 @@ bool pfk_get_life(const struct pfk_req *rq, struct ipm_sa_life *life);
 
 /* The SA extension and X_SA2 [, X_SA_REPLAY] of an SA; LIFETIME_CURRENT; a limit;
  * both addresses. */
-void pfk_out_sa(struct pfk_out *o, const struct ipm_sa *sa, uint8_t state);
+void pfk_out_sa(struct pfk_out *o, const struct pfk_call *c,
+    const struct ipm_sa *sa, uint8_t state);
 void pfk_out_current(struct pfk_out *o, const struct ipm_sa *sa);
 void pfk_out_life(
     struct pfk_out *o, uint16_t type, const struct ipm_lifetime *l);

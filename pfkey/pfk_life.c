@@ -94,7 +94,7 @@ expire(struct pfk_call *c, const struct ipm_sa *sa, bool hard)
 
 	/* The SAD's reference and the timer's. */
 	pfk_out_begin(&o, PFK_EXPIRE, pfk_satype_of(sa->proto), sa->seq, 0, 2);
-	pfk_out_sa(&o, sa, hard ? IPM_SA_DEAD : IPM_SA_DYING);
+	pfk_out_sa(&o, c, sa, hard ? IPM_SA_DEAD : IPM_SA_DYING);
 	pfk_out_current(&o, sa);
 	if (hard)
 		pfk_out_life(&o, PFK_EXT_LIFETIME_HARD, &l->hard);

@@ -27,9 +27,23 @@ pfk_out_ends(struct pfk_out *o, const struct ipm_sa *sa)
 	out_address(o, PFK_EXT_ADDRESS_DST, &sa->dst);
 }
 
-void
-pfk_out_sa(struct pfk_out *o, const struct ipm_sa *sa, uint8_t state)
+/* One number of the kernel counts what an SA sends and what its window accepts;
+ * with the old defect, only what it sends (facts datapath 4.4). */
+static uint64_t
+counted(const struct pfk_call *c, const struct ipm_sa *sa)
 {
+	const struct ipm_replay *r = ipm_arena_at(&c->e->ipm.arena, sa->replay);
+
+	if (sa->window_size == 0 || ipm_sw(c->pf, IPM_SW_REPLAY_OLD) != IPM_OFF)
+		return sa->out_seq;
+	return sa->out_seq + r->accepted;
+}
+
+void
+pfk_out_sa(struct pfk_out *o, const struct pfk_call *c, const struct ipm_sa *sa,
+    uint8_t state)
+{
+
 	uint32_t octets = sa->window_size / 8;
 	uint8_t *p = pfk_out_ext(o, PFK_EXT_SA, 16);
 
@@ -44,7 +58,7 @@ pfk_out_sa(struct pfk_out *o, const struct ipm_sa *sa, uint8_t state)
 	p = pfk_out_ext(o, PFK_EXT_X_SA2, 16);
 	if (p != NULL) {
 		p[4] = sa->mode;
-		pfk_le_put(p + 8, 4, sa->out_seq);
+		pfk_le_put(p + 8, 4, counted(c, sa));
 		pfk_le_put(p + 12, 4, sa->reqid);
 	}
 	if (octets <= 255)
@@ -142,7 +156,7 @@ pfk_out_described(struct pfk_out *o, const struct pfk_call *c, uint8_t type,
 	const struct ipm_sa *sa = ipm_arena_at(a, off);
 
 	pfk_out_begin(o, type, pfk_satype_of(sa->proto), seq, c->rq->pid, refs);
-	pfk_out_sa(o, sa, sa->state);
+	pfk_out_sa(o, c, sa, sa->state);
 	if (sa->life != 0) {
 		const struct ipm_sa_life *l = ipm_arena_at(a, sa->life);
 

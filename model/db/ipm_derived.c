@@ -275,6 +275,10 @@ key_at(const struct ipm_arena *a, ipm_off off)
 static enum ipm_pad_fill
 pad_fill(const struct ipm_sa *sa)
 {
+	uint32_t both = IPM_SAF_PAD_RANDOM | IPM_SAF_PAD_ZERO;
+
+	if ((sa->flags & both) == both)
+		return IPM_PAD_UNWRITTEN;
 	if ((sa->flags & IPM_SAF_PAD_ZERO) != 0)
 		return IPM_PAD_ZERO;
 	return (sa->flags & IPM_SAF_PAD_RANDOM) != 0 ? IPM_PAD_RANDOM

@@ -157,6 +157,8 @@ esn_splits_aad(const struct ipm_esp_sa *sa)
  * Associated data of a combined mode [ESP-3.3.2.2-01] [ESP-2.2.1-06]: SPI and
  * sequence number, the high half between them with ESN (RFC 4106 5, RFC 4309
  * 5, RFC 7634 2.1); for AES-GMAC everything up to the ICV (RFC 4543 3.3).
+ * No document has the old header with a combined mode; FreeBSD covers 8 octets
+ * there too, the IV's first ones in the place of the number.
  *
  *   covered  the packet up to the ICV
  *   head     room for SPI and extended sequence number
@@ -170,7 +172,7 @@ associated(const struct ipm_esp_sa *sa, struct ipm_span covered, uint64_t seq,
 
 	if (!sa->enc->payload_in_aad) {
 		if (!esn_splits_aad(sa))
-			return ipm_span_sub(covered, 0, head_len(sa));
+			return ipm_span_sub(covered, 0, SPI_LEN + SEQ_LEN);
 		return ipm_span(head, put_esn_head(head, covered.p, seq));
 	}
 	if (!esn_splits_aad(sa))
@@ -266,7 +268,7 @@ static bool
 pad_as_filled(enum ipm_pad_fill fill, const uint8_t *pad, size_t n)
 {
 	/* [ESP-2.4-11] Octets that mean nothing cannot be wrong. */
-	if (fill == IPM_PAD_RANDOM)
+	if (fill == IPM_PAD_RANDOM || fill == IPM_PAD_UNWRITTEN)
 		return true;
 	for (size_t i = 0; i < n; i++)
 		if (pad[i] != pad_octet(fill, i))
@@ -402,7 +404,7 @@ ipm_esp_pad_make(const struct ipm_esp_sa *sa, struct ipm_tape *tape,
 {
 	const uint8_t *random;
 
-	if (sa->pad_fill != IPM_PAD_RANDOM) {
+	if (sa->pad_fill == IPM_PAD_SEQ || sa->pad_fill == IPM_PAD_ZERO) {
 		/* [ESP-2.4-09] */
 		for (size_t i = 0; i < c->pad_len; i++)
 			c->pad[i] = pad_octet(sa->pad_fill, i);

@@ -24,7 +24,8 @@
 enum ipm_pad_fill {
 	IPM_PAD_SEQ,
 	IPM_PAD_RANDOM,
-	IPM_PAD_ZERO
+	IPM_PAD_ZERO,
+	IPM_PAD_UNWRITTEN /* both flags: what the memory held before */
 };
 
 /* What ESP needs of an SA.  Nothing is owned. */
@@ -121,7 +122,8 @@ uint8_t ipm_esp_pad_min(
 uint8_t ipm_esp_pad_to(
     const struct ipm_esp_sa *sa, bool ctr_blocks, size_t len);
 
-/* Fills choices->pad by sa->pad_fill; random pads come from the tape.
+/* Fills choices->pad by sa->pad_fill; random and unwritten octets come from
+ * the tape.
  * False when the tape is too short. */
 struct ipm_tape;
 bool ipm_esp_pad_make(const struct ipm_esp_sa *sa, struct ipm_tape *tape,
