@@ -12,7 +12,6 @@
 
 /* FreeBSD's errno values that decide something on this path. */
 enum {
-	IPM_ENXIO = 6,
 	IPM_EACCES = 13,
 	IPM_EMSGSIZE = 40,
 	IPM_ENOBUFS = 55,
@@ -88,6 +87,10 @@ struct ipm_addr ipm_in_dst(const struct ipm_in *in);
 /* Is it an IPv4 address that all on some link or everywhere hear? */
 bool ipm_is_broadcast(const struct ipm_host *h, const struct ipm_addr *a);
 bool ipm_is_multicast(const struct ipm_addr *a);
+
+/* Has the host joined this group?  All hosts, and in IPv6 the solicited nodes of
+ * its addresses (RFC 1112 4, RFC 4291 2.8). */
+bool ipm_is_member(const struct ipm_host *h, const struct ipm_addr *group);
 
 /* ip_input and ip6_input. */
 enum ipm_go ipm_input4(struct ipm_in *in);

@@ -83,6 +83,35 @@ ipm_is_multicast(const struct ipm_addr *a)
 			      : a->octet[0] == 0xff;
 }
 
+/* ff02::1:ffXX:XXXX with the last octets of an address of the host. */
+static bool
+solicits(const struct ipm_host *h, const struct ipm_addr *group)
+{
+	static const uint8_t prefix[13] = { 0xff, 2, [11] = 1, [12] = 0xff };
+
+	if (memcmp(group->octet, prefix, sizeof prefix) != 0)
+		return false;
+	for (size_t i = 0; i < h->n_ifs; i++)
+		for (size_t k = 0; k < h->iface[i].n_addrs; k++) {
+			const struct ipm_addr *a = &h->iface[i].addr[k].addr;
+
+			if (a->family == 6 &&
+			    memcmp(a->octet + 13, group->octet + 13, 3) == 0)
+				return true;
+		}
+	return false;
+}
+
+bool
+ipm_is_member(const struct ipm_host *h, const struct ipm_addr *group)
+{
+	static const uint8_t all_nodes[16] = { 0xff, 2, [15] = 1 };
+
+	if (group->family == 4)
+		return ipm_load32(group->octet) == 0xe0000001U;
+	return memcmp(group->octet, all_nodes, 16) == 0 || solicits(h, group);
+}
+
 /* Is a the address of the net with all host bits set? */
 static bool
 all_hosts(const struct ipm_ifaddr *net, uint32_t a)
@@ -232,7 +261,9 @@ for_this_host4(const struct ipm_in *in)
 {
 	struct ipm_addr dst = ipm_in_dst(in);
 
-	return ipm_load32(dst.octet) == 0 || ipm_is_multicast(&dst) ||
+	if (ipm_is_multicast(&dst))
+		return ipm_is_member(&in->path->s->host, &dst);
+	return ipm_load32(dst.octet) == 0 ||
 	    ipm_is_broadcast(&in->path->s->host, &dst) ||
 	    ipm_host_is_local(&in->path->s->host, &dst);
 }
@@ -256,7 +287,7 @@ fast_path(const struct ipm_in *in)
 	    s->spd.count[IPM_DIR_IN] + s->spd.count[IPM_DIR_OUT] == 0 &&
 	    ipm_sw(in->path->pf, IPM_SW_FAST_FORWARD) != IPM_OFF &&
 	    in->m.p[0] == 0x45 && !ipm_is_multicast(&src) &&
-	    !linklocal4(&src) && !linklocal4(&dst) &&
+	    !ipm_is_multicast(&dst) && !linklocal4(&src) && !linklocal4(&dst) &&
 	    ipm_load32(src.octet) != 0 && ipm_load32(src.octet) != UINT32_MAX &&
 	    !for_this_host4(in);
 }
@@ -266,6 +297,9 @@ not_ours4(struct ipm_in *in)
 {
 	struct ipm_addr dst = ipm_in_dst(in);
 
+	/* Multicast routing is not modelled. */
+	if (ipm_is_multicast(&dst))
+		return ipm_in_end(in, IPM_R_NOT_LOCAL);
 	if (in->path->s->host.forwarding4 == 0 || linklocal4(&dst))
 		return ipm_in_drop(in, IPM_ST_IP_cantforward, IPM_R_NOT_LOCAL);
 	return ipm_in_end(in, ipm_forward(in->path, &in->m));
@@ -424,6 +458,8 @@ ipm_input6(struct ipm_in *in)
 	if (go != IPM_GO_ON)
 		return go;
 	dst = ipm_in_dst(in);
+	if (ipm_is_multicast(&dst) && !ipm_is_member(h, &dst))
+		return ipm_in_end(in, IPM_R_NOT_LOCAL);
 	ours = ipm_is_multicast(&dst) || ipm_host_is_local(h, &dst);
 	if (!ours && h->forwarding6 == 0)
 		return ipm_in_drop(in, IPM_ST_IP6_cantforward, IPM_R_NOT_LOCAL);

@@ -412,11 +412,13 @@ run_bundle(struct bundle *b)
 static enum ipm_policy
 type_of(const struct ipm_path *path, ipm_off sp, uint8_t version)
 {
-	const struct ipm_sp *p = ipm_arena_at(&path->s->arena, sp);
+	const struct ipm_sp *p;
 
-	return sp == 0
-	    ? ipm_knob_def_policy(&path->s->sysctls, path->pf, version)
-	    : (enum ipm_policy)p->type;
+	if (sp == 0)
+		return ipm_knob_def_policy(
+		    &path->s->sysctls, path->pf, version);
+	p = ipm_arena_at(&path->s->arena, sp);
+	return (enum ipm_policy)p->type;
 }
 
 int

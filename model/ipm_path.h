@@ -7,8 +7,10 @@
  * Straight-line code after RFC 4301 5.1 and 5.2 and FreeBSD's netipsec; each
  * packet has one fate, and everything that leaves is told as an effect.
  *
- *   ipm_input.c    a packet arrives: IP input, IPSEC_INPUT, decapsulation,
- *                  policy check, UDP encapsulation, delivery
+ *   ipm_input.c    a packet arrives: IP input (ipm_input6.c, ipm_ip4opt.c)
+ *   ipm_ipsecin.c  IPSEC_INPUT: AH, ESP, IPcomp; ipm_decap.c what follows
+ *   ipm_deliver.c  policy check, UDP encapsulation, sockets (ipm_tcpin.c)
+ *   ipm_icmp.c     what the host answers
  *   ipm_forward.c  it is not ours
  *   ipm_output.c   IPSEC_OUTPUT: SA choice, bundles, encapsulation
  *   ipm_ipout.c    IP output: route, filter, fragments, transmission

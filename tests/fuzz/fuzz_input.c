@@ -61,7 +61,8 @@ effect(void *ctx, const struct ipm_effect *fx)
 	mix(w, head, sizeof head);
 	if (fx->packet.len != 0)
 		mix(w, fx->packet.p, fx->packet.len);
-	if (fx->kind == IPM_FX_DROP && fx->frame == 0) {
+	/* What the host made itself is told of without an interface. */
+	if (fx->kind == IPM_FX_DROP && fx->frame == 0 && fx->iface >= 0) {
 		w->dropped++;
 		w->last = fx->reason;
 	}
@@ -173,8 +174,8 @@ arrive(struct world *w, int iface, struct ipm_span octets, uint64_t frame)
 	w->dropped = 0;
 	fate = ipm_input(&w->path, iface, octets, frame);
 	must(fate < IPM_N_REASONS);
-	if (ipm_reasons[fate].verdict == IPM_V_DROP)
-		must(w->dropped != 0 && w->last == fate);
+	must(w->dropped == (ipm_reasons[fate].verdict == IPM_V_DROP));
+	must(w->dropped == 0 || w->last == fate);
 	mix(w, &fate, sizeof fate);
 }
 

@@ -226,6 +226,36 @@ Test(input, not_for_this_host)
 	expect(IPM_R_NOT_LOCAL, "ip6s_total 1 ip6s_cantforward 1");
 }
 
+/* Groups: all hosts, and the solicited nodes of the host's addresses. */
+Test(input, groups)
+{
+	static const struct {
+		const char *group;
+		enum ipm_reason fate;
+	} rows4[] = {
+		{ "224.0.0.1", IPM_R_OK },
+		{ "224.0.0.2", IPM_R_NOT_LOCAL },
+		{ "239.1.2.3", IPM_R_NOT_LOCAL },
+		{ "ff02::1", IPM_R_OK },
+		{ "ff02::2", IPM_R_NOT_LOCAL },
+		{ "ff02::1:ff00:1", IPM_R_OK },
+		{ "ff02::1:ff00:2", IPM_R_NOT_LOCAL },
+		{ "ff0e::1", IPM_R_NOT_LOCAL },
+	};
+	uint8_t udp[64];
+
+	for (size_t i = 0; i < sizeof rows4 / sizeof rows4[0]; i++) {
+		bool v6 = rows4[i].group[0] == 'f';
+		size_t n = in_udp(udp, v6 ? PEER6 : PEER, rows4[i].group, 5,
+		    9000, "hello", 5);
+
+		in_ip(&k, v6 ? PEER6 : PEER, rows4[i].group, IPM_PROTO_UDP, udp,
+		    n);
+		cr_expect_eq(
+		    in_run(&b, &k), rows4[i].fate, "%s", rows4[i].group);
+	}
+}
+
 /* --- IPv4 options (FreeBSD ip_dooptions) -------------------------------------------- */
 
 #define BAD                                                         \
@@ -627,6 +657,18 @@ no_keys(void *ctx, const struct ipm_wanted *w)
 	return 0;
 }
 
+/* Drops told of the packet that came; what the host made itself is told of
+ * without an interface. */
+static size_t
+told(void)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < b.n_fx; i++)
+		n += b.fx[i].kind == IPM_FX_DROP && b.fx[i].iface == PATH_BLK1;
+	return n;
+}
+
 /* IPM_PACKETS in the environment, 10000 without: ./do nightly asks for more. */
 static size_t
 how_many(void)
@@ -698,6 +740,17 @@ Test(input, thousands_of_packets_have_one_fate_each)
 	cr_expect_eq(ipm_state_digest(&b.s), ipm_state_digest(&copy));
 	ipm_derived_free(&d);
 	ipm_state_free(&copy, &b.mem.alloc);
+}
+
+/* No memory for the index of the SAs. */
+Test(input, no_memory_for_the_index)
+{
+	(void)in_sa(&b, PEER, HOST, 0x1000, IPM_MODE_ANY, 32);
+	datagram4(NULL, 0);
+	b.mem.fail_at = b.mem.calls + 1;
+	expect(IPM_R_NO_MEMORY, "");
+	b.mem.fail_at = 0;
+	cr_expect_eq(in_run(&b, &k), IPM_R_OK);
 }
 
 /* No memory for a fragment: it alone is lost, and is told of. */

@@ -450,6 +450,48 @@ last_fate(const char *file, const char *id, const char *sw, const char *value)
 	return fate;
 }
 
+/* What esps_ibytes counted by step 13 of replay-esp-v4-w4, sequence 47 when 79
+ * was the highest: left of a window of 32. */
+static uint64_t
+octets_of_step_13(const char *value)
+{
+	struct rec_box *r = malloc(sizeof *r);
+	json_error_t err;
+	json_t *root =
+	    json_load_file(SOURCE_DIR "/vectors/freebsd/inbound.json", 0, &err);
+	json_t *c = NULL, *step;
+	uint64_t was = 0, is = 0;
+	size_t i;
+	bool known;
+
+	cr_assert_not_null(root);
+	json_array_foreach(json_object_get(root, "cases"), i,
+	    c) if (strcmp(json_string_value(json_object_get(c, "id")),
+		       "replay-esp-v4-w4") == 0) break;
+	rec_box_open(r);
+	rec_start(r, c);
+	cr_assert(ipm_profile_set(&r->pf, "replay-left-late", value));
+	json_array_foreach(json_object_get(c, "steps"), i, step)
+	{
+		was = r->e.ipm.stats.v[IPM_ST_ESP_ibytes];
+		(void)rec_step(r, step, &known);
+		is = r->e.ipm.stats.v[IPM_ST_ESP_ibytes];
+		if (i == 13)
+			break;
+	}
+	cr_expect_eq(r->fate, IPM_R_LEFT_OF_WINDOW);
+	rec_box_close(r);
+	free(r);
+	json_decref(root);
+	return is - was;
+}
+
+Test(recorded, the_switch_replay_left_late)
+{
+	cr_expect_eq(octets_of_step_13("on"), 16);
+	cr_expect_eq(octets_of_step_13("off"), 0);
+}
+
 /* ipsec(4) BUGS; FreeBSD loses the marks for IPv6 alone. */
 Test(recorded, the_switch_auth_marks)
 {
