@@ -40,12 +40,13 @@ passed(const struct ipm_sa *sa, const struct ipm_lifetime *l, uint64_t now)
 	    (l->octets != 0 && sa->octets > l->octets);
 }
 
-/* Sequence numbers that are nearly used up (FreeBSD 13). */
+/* Sequence numbers that are nearly used up: more than 80 of 100 of 2^32 are
+ * (FreeBSD 13). */
 static bool
 worn(const struct pfk_call *c, const struct ipm_sa *sa)
 {
 	const struct ipm_replay *r = ipm_arena_at(&c->e->ipm.arena, sa->replay);
-	const uint64_t most = (uint64_t)UINT32_MAX / 100 * 80;
+	const uint64_t most = (UINT64_C(1) << 32) / 5 * 4;
 
 	return ipm_sw(c->pf, IPM_SW_PFK_SEQ_SOFT) == IPM_ON &&
 	    (sa->flags & IPM_SAF_ESN) == 0 &&
@@ -75,12 +76,17 @@ soft_passed(const struct pfk_call *c, const struct ipm_sa *sa, uint64_t now)
 	    (passed(sa, &l->soft, now) || worn(c, sa));
 }
 
+/* The kernel's variable is unsigned (u_int key_larval_lifetime). */
+static uint32_t
+larval_lifetime(const struct pfk_call *c)
+{
+	return (uint32_t)pfk_sysctl(c, IPM_SV_LARVAL_LIFETIME);
+}
+
 static bool
 larval_passed(const struct pfk_call *c, const struct ipm_sa *sa, uint64_t now)
 {
-	/* The kernel subtracts a signed variable from an unsigned time. */
-	return (int64_t)(now - sa->created) >=
-	    pfk_sysctl(c, IPM_SV_LARVAL_LIFETIME);
+	return now - sa->created >= larval_lifetime(c);
 }
 
 /* --- EXPIRE ------------------------------------------------------------------------------- */
@@ -216,7 +222,7 @@ static void
 due_sas(const struct pfk_call *c, uint64_t *due)
 {
 	const struct pfk_engine *e = c->e;
-	int32_t larval = pfk_sysctl(c, IPM_SV_LARVAL_LIFETIME);
+	uint32_t larval = larval_lifetime(c);
 
 	for (ipm_off h = e->ipm.sad.sah_first; h != 0; h = sah_at(e, h)->next)
 		if (sah_at(e, h)->alive_first == 0 &&
@@ -230,7 +236,7 @@ due_sas(const struct pfk_call *c, uint64_t *due)
 			if (larval <= 1)
 				*due = 0;
 			else
-				sooner(due, sa->created, (uint64_t)larval - 1);
+				sooner(due, sa->created, larval - 1);
 		} else if (l != NULL) {
 			due_life(sa, &l->hard, due);
 			if (sa->state == IPM_SA_MATURE) {
@@ -305,7 +311,9 @@ pfk_clock(struct pfk_engine *e, const struct ipm_profile *pf,
 	    pfk_index_ready(&e->index, &s->sad, &s->arena, env->alloc) !=
 		IPM_OK)
 		return;
-	for (uint64_t due; (due = next_run(&c)) <= env->sec;)
+	/* No run comes after the last second there is. */
+	for (uint64_t due;
+	     e->last_tick != UINT64_MAX && (due = next_run(&c)) <= env->sec;)
 		run(&c, due);
 	e->last_tick = env->sec;
 }
@@ -381,13 +389,11 @@ acq_number(struct pfk_call *c, const struct ipm_saidx *idx, uint32_t *seq)
 	off = ipm_arena_take(&e->ipm.arena, c->env->alloc, sizeof *q);
 	if (off == 0)
 		return false;
-	/* The counter stops at its end, and everything is number 1 then. */
-	if (e->acq_seq != UINT32_MAX)
-		e->acq_seq++;
 	q = acq_at(e, off);
 	q->idx = *idx;
 	q->created = c->env->sec;
-	q->seq = e->acq_seq == UINT32_MAX ? 1 : e->acq_seq;
+	/* The counter stops at its end, and everything is number 1 then. */
+	q->seq = e->acq_seq == UINT32_MAX ? 1 : ++e->acq_seq;
 	q->next = e->acqs;
 	e->acqs = off;
 	*seq = q->seq;

@@ -70,7 +70,7 @@ expired(uint32_t spi)
 /* [PFKEY-3.1.1-05] At that age, strictly not before, and without a word. */
 Test(pfk_life, larval)
 {
-	static const int32_t lifetimes[] = { 30, 5, 1, 0, -3 };
+	static const int32_t lifetimes[] = { 30, 5, 1, 0 };
 
 	for (size_t i = 0; i < sizeof lifetimes / sizeof lifetimes[0]; i++) {
 		int32_t life = lifetimes[i];
@@ -95,6 +95,24 @@ Test(pfk_life, larval)
 		cr_expect_eq(b.e.ipm.sad.sah_count, 0);
 		pfk_box_free(&b);
 	}
+}
+
+/* The variable is a u_int of the kernel's, though sysctl(8) shows an int: below
+ * 0 it is more than a hundred years. */
+Test(pfk_life, larval_lifetime_below_0)
+{
+	uint32_t spi;
+
+	pfk_box_init(&b, IPM_PF_FREEBSD_2017);
+	b.e.ipm.sysctls.v[IPM_SV_LARVAL_LIFETIME] = -3;
+	pfk_getspi(&m, 0x1000, 0x10ff);
+	cr_assert_eq(pfk_ask(&b, &m, &r), 0);
+	spi = ipm_load32(r.p + 20);
+	pfk_box_wait(&b, UINT32_MAX - 3);
+	cr_expect_not_null(sa_of(spi));
+	pfk_box_wait(&b, 1);
+	cr_expect_null(sa_of(spi));
+	pfk_box_free(&b);
 }
 
 /* [PFKEY-2.3.2-02] [PFKEY-3.1.8-05] [PFKEY-3.3-01] */
@@ -246,11 +264,11 @@ Test(pfk_life, order_of_expiry)
 	pfk_box_free(&b);
 }
 
-/* FreeBSD 13: at 80 of 100 of 2^32 sequence numbers, with limits alone and
- * without ESN. */
+/* FreeBSD 13: beyond 80 of 100 of 2^32 sequence numbers, 0xcccccccc, with
+ * limits alone and without ESN. */
 Test(pfk_life, sequence_numbers)
 {
-	const uint64_t worn = (uint64_t)UINT32_MAX / 100 * 80 + 1;
+	const uint64_t worn = 0xcccccccd;
 
 	for (int newer = 0; newer < 2; newer++)
 		for (int received = 0; received < 2; received++) {
@@ -271,6 +289,13 @@ Test(pfk_life, sequence_numbers)
 			cr_expect_eq(expired(1000), newer ? 4 : 0);
 			pfk_box_free(&b);
 		}
+	pfk_box_init(&b, IPM_PF_FREEBSD_13);
+	listen_all();
+	add(1000, LIMITS(0, 5000, 0), LIMITS(0, 4000, 0));
+	sa_of(1000)->out_seq = worn - 1;
+	pfk_box_wait(&b, 1);
+	cr_expect_eq(expired(1000), 0, "80 of 100, not more");
+	pfk_box_free(&b);
 }
 
 /* --- the clock ----------------------------------------------------------------------------- */
@@ -339,6 +364,23 @@ Test(pfk_life, no_time)
 	b.env.sec -= 500;
 	pfk_box_wait(&b, 0);
 	cr_expect_eq(pfk_engine_digest(&b.e), before);
+	pfk_box_free(&b);
+}
+
+/* The last second of all comes, and what is due in it is done once. */
+Test(pfk_life, end_of_time, .timeout = 20)
+{
+	pfk_box_init(&b, IPM_PF_FREEBSD_2017);
+	listen_all();
+	b.env.sec = UINT64_MAX - 10;
+	pfk_box_wait(&b, 0);
+	add(1000, LIMITS(0, 9, 0), LIMITS(0, 8, 0));
+	add(1001, LIMITS(0, 2000, 0), LIMITS(0, UINT64_MAX, 0));
+	pfk_box_wait(&b, 10);
+	cr_expect(pfk_next(&b, b.sock, &r));
+	cr_expect_eq(r.p[16 + 9], 2);
+	cr_expect_eq(expired(1000), 3);
+	cr_expect_not_null(sa_of(1001));
 	pfk_box_free(&b);
 }
 
@@ -449,8 +491,10 @@ Test(pfk_life, acquire_numbers_end)
 	b.e.acq_seq = UINT32_MAX - 2;
 	cr_expect_eq(packet(&w), UINT32_MAX - 1);
 	w = wanted(3);
-	cr_expect_eq(packet(&w), 1);
+	cr_expect_eq(packet(&w), UINT32_MAX);
 	w = wanted(4);
+	cr_expect_eq(packet(&w), 1);
+	w = wanted(5);
 	cr_expect_eq(packet(&w), 1);
 	pfk_box_free(&b);
 }
