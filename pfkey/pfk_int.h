@@ -193,7 +193,7 @@ struct pfk_fill {
 	struct ipm_sa_fill fill;
 	struct ipm_sa_life life;
 	struct ipm_sa_natt natt;
-	bool begun; /* identities and flags have passed */
+	bool begun; /* identities have passed */
 	/* keys whose sadb_key_bits go past what the message has */
 	uint8_t enc_key[UINT16_MAX / 8], auth_key[UINT16_MAX / 8];
 };

@@ -123,23 +123,18 @@ of_head(const struct pfk_engine *e, ipm_off sa, const struct ipm_saidx *idx,
 	return ipm_saidx_match(&own, idx, how);
 }
 
-/* An alive SA of TCP-MD5 between two addresses: of the first head that has
- * one, the oldest or the newest. */
+/* An alive SA of TCP-MD5 between two addresses: of their newest head the oldest
+ * or the newest; when that head has none, there is none. */
 static ipm_off
 find_tcp(const struct pfk_call *c, const struct ipm_saidx *idx)
 {
 	bool oldest = pfk_sysctl(c, IPM_SV_PREFERRED_OLDSA) != 0;
-	ipm_off found = 0, off;
-	uint32_t at = 0;
+	ipm_off sah = pfk_index_sah(&c->e->index, arena(c), idx, IPM_CMP_HEAD);
 
-	while ((off = pfk_index_sah_next(
-		    &c->e->index, arena(c), idx, IPM_CMP_HEAD, &at)) != 0) {
-		const struct ipm_sah *h = sah_at(c->e, off);
-
-		if (h->alive_first != 0)
-			found = oldest ? h->alive_last : h->alive_first;
-	}
-	return found;
+	if (sah == 0)
+		return 0;
+	return oldest ? sah_at(c->e, sah)->alive_last
+		      : sah_at(c->e, sah)->alive_first;
 }
 
 /* What DELETE and GET mean; 0: no such SA. */
@@ -376,7 +371,8 @@ static int
 claim_spi(struct pfk_call *c, const struct ipm_saidx *idx, uint32_t *spi)
 {
 	*spi = spi_of(c->rq);
-	if (idx->proto == IPM_PROTO_TCP && find_tcp(c, idx) != 0)
+	/* An SPI of 0 looks to the kernel like one that it could not draw. */
+	if (idx->proto == IPM_PROTO_TCP && (find_tcp(c, idx) != 0 || *spi == 0))
 		return PFK_EEXIST;
 	if (find_spi(c, *spi, idx) == 0)
 		return 0;
@@ -534,9 +530,13 @@ update_addresses(struct pfk_call *c, ipm_off off, struct ipm_saidx idx)
 }
 
 /* [PFKEY-3.1.2-07] Lifetimes first, which stay changed when the addresses are refused then:
- * so does the kernel. */
+ * so does the kernel.
+ *
+ *   readdressed  set when addresses or NAT-T data were to be changed
+ */
 static int
-update_alive(struct pfk_call *c, ipm_off off, const struct ipm_saidx *idx)
+update_alive(struct pfk_call *c, ipm_off off, const struct ipm_saidx *idx,
+    bool *readdressed)
 {
 	const struct pfk_req *rq = c->rq;
 	struct ipm_sa_life life;
@@ -555,9 +555,10 @@ update_alive(struct pfk_call *c, ipm_off off, const struct ipm_saidx *idx)
 	    ipm_sa_set_life(
 		arena(c), c->env->alloc, off, given ? &life : NULL) != IPM_OK)
 		return PFK_ENOBUFS;
-	if (pfk_rq_has(rq, PFK_EXT_X_NEW_ADDRESS_SRC) ||
+	*readdressed = pfk_rq_has(rq, PFK_EXT_X_NEW_ADDRESS_SRC) ||
 	    pfk_rq_has(rq, PFK_EXT_X_NEW_ADDRESS_DST) ||
-	    pfk_rq_has(rq, PFK_EXT_X_NAT_T_TYPE) || sa_at(c->e, off)->natt != 0)
+	    pfk_rq_has(rq, PFK_EXT_X_NAT_T_TYPE) || sa_at(c->e, off)->natt != 0;
+	if (*readdressed)
 		return update_addresses(c, off, *idx);
 	sa_at(c->e, off)->state = IPM_SA_MATURE;
 	return 0;
@@ -568,6 +569,7 @@ int
 pfk_do_update(struct pfk_call *c)
 {
 	struct ipm_saidx idx;
+	bool readdressed = false;
 	ipm_off off;
 	int err;
 
@@ -587,8 +589,12 @@ pfk_do_update(struct pfk_call *c)
 	if (sa_at(c->e, off)->state == IPM_SA_LARVAL)
 		err = update_larval(c, off);
 	else
-		err = update_alive(c, off, &idx);
-	return err != 0 ? pfk_reply_error(c, err) : echo_sa(c);
+		err = update_alive(c, off, &idx, &readdressed);
+	if (err != 0)
+		return pfk_reply_error(c, err);
+	err = echo_sa(c);
+	/* key_updateaddresses does not ask whether its reply found room. */
+	return readdressed ? 0 : err;
 }
 
 /* --- DELETE, GET ---------------------------------------------------------------------------- */

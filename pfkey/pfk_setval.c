@@ -429,9 +429,9 @@ fill(struct job *j)
 
 	if ((err = check_identities(j->rq)) != 0)
 		return err;
+	j->f->begun = true;
 	if ((j->flags & ~(uint32_t)F_MAX) != 0)
 		return PFK_EINVAL;
-	j->f->begun = true;
 	if ((err = window(j)) != 0 || (err = take_auth_key(j)) != 0 ||
 	    (err = take_enc_key(j)) != 0 || (err = init(j)) != 0)
 		return err;

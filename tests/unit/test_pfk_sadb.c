@@ -726,6 +726,25 @@ Test(pfk_sadb, update_refused_leaves_traces)
 	}
 }
 
+/* Flags that cannot be are among what the kernel has set by then. */
+Test(pfk_sadb, update_refused_for_its_flags)
+{
+	uint32_t spi;
+
+	begin(IPM_PF_FREEBSD_2017);
+	spi = larval();
+	pfk_update(&m, spi);
+	pfk_set(pfk_find_ext(&m, 1) + 12, 4, 0x1040);
+	cr_expect_eq(ask(), EINVAL);
+	pfk_name_sa(&m, 5, spi);
+	cr_assert_eq(ask(), OK);
+	cr_expect_eq(r.p[16 + 9], 0);
+	cr_expect_eq(r.p[16 + 10], 3);
+	cr_expect_eq(r.p[16 + 11], 12);
+	cr_expect_eq(pfk_get_le(r.p + 16 + 12, 4), 0x40);
+	end();
+}
+
 static void
 update_plain(uint32_t spi)
 {
@@ -1014,6 +1033,47 @@ Test(pfk_sadb, tcp_md5)
 	m.p[1] = 4;
 	cr_expect_eq(ask(), OK);
 	cr_expect_eq(ask(), ESRCH);
+	end();
+}
+
+static void
+tcp(uint8_t type, uint32_t spi, unsigned mode, uint32_t reqid)
+{
+	pfk_head(&m, type, 11, 0, 7);
+	if (type != 1)
+		pfk_add_sa(&m, spi, 0, 252, 0, 0);
+	pfk_add_sa2(&m, mode, reqid);
+	pfk_add_ends(&m, 1, 2);
+	if (type == 3)
+		pfk_add_key(&m, 8, 16);
+}
+
+/* The newest head of two ends is the only one that the kernel looks at
+ * (key_getsav_tcpmd5), be there SAs in it or not; an SPI of 0 is to it one that
+ * could not be drawn. */
+Test(pfk_sadb, tcp_md5_of_several_heads)
+{
+	static const uint32_t draw = 0x77;
+
+	begin(IPM_PF_FREEBSD_2017);
+	tcp(3, 0, 1, 1);
+	cr_expect_eq(ask(), EEXIST, "SPI 0");
+	tcp(3, 0x1000, 1, 1);
+	cr_expect_eq(ask(), OK);
+	tcp(3, 0x1001, 2, 2);
+	cr_expect_eq(ask(), EEXIST);
+	pfk_box_draws(&b, &draw, 1);
+	tcp(1, 0, 2, 2);
+	cr_expect_eq(ask(), OK);
+	tcp(5, 0x1000, 1, 1);
+	cr_expect_eq(ask(), ESRCH);
+	tcp(4, 0x1000, 1, 1);
+	cr_expect_eq(ask(), ESRCH);
+	tcp(3, 0x1001, 2, 2);
+	cr_expect_eq(ask(), OK);
+	tcp(5, 0x1000, 1, 1);
+	cr_expect_eq(ask(), OK);
+	cr_expect_eq(ipm_load32(r.p + 20), 0x1001);
 	end();
 }
 

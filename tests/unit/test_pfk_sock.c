@@ -200,6 +200,27 @@ Test(pfk_sock, buffer_full)
 	pfk_box_free(&b);
 }
 
+/* Of an UPDATE that changes addresses nobody asks whether its reply was heard
+ * (key_updateaddresses); of any other send(2) fails. */
+Test(pfk_sock, buffer_full_at_update)
+{
+	for (int moves = 0; moves < 2; moves++) {
+		pfk_box_init(&b, IPM_PF_FREEBSD_2017);
+		pfk_esp(&m, 0x1000);
+		cr_assert_eq(pfk_ask(&b, &m, NULL), 0);
+		pfk_head(&m, 9, 11, 1, 1);
+		while (say(b.sock) == 0)
+			;
+		pfk_update(&m, 0x1000);
+		pfk_cut_ext(&m, 8);
+		pfk_cut_ext(&m, 9);
+		if (moves)
+			pfk_add_addr(&m, 28, 4, 9);
+		cr_expect_eq(say(b.sock), moves ? 0 : 55, "%d", moves);
+		pfk_box_free(&b);
+	}
+}
+
 /* [MAN-bugs-04] A dump that does not fit ends without a word: as many as were
  * recorded of a FreeBSD kernel, of SAs of 184 octets. */
 Test(pfk_sock, dumps_over_the_buffer)
