@@ -164,7 +164,7 @@ hx_check_recording(struct hx_check *c, const json_t *root)
 
 	if (dataset != NULL && strcmp(dataset, "sysctl") == 0)
 		return hx_check_sysctls(c, root);
-	if (!json_is_array(cases)) {
+	if (!json_is_array(cases) || json_array_size(cases) == 0) {
 		(void)fprintf(stderr,
 		    "ipsecsim: %s: a recording without cases\n", c->file);
 		return false;

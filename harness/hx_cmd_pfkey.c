@@ -85,11 +85,11 @@ decode_one(void *ctx, const char *source, size_t at, unsigned line,
 	json_t *j =
 	    hx_pfkey_to_json(&k->codec, octets, k->show_keys, &fault, &where);
 
-	(void)line;
 	if (j == NULL) {
 		k->faults++;
-		(void)fprintf(stderr, "ipsecsim: %s: octet %zu: %s\n", source,
-		    at + where, pfk_fault_text(fault));
+		(void)fputs("ipsecsim: ", stderr);
+		hx_pfkey_where(stderr, source, at, line, where);
+		(void)fprintf(stderr, ": %s\n", pfk_fault_text(fault));
 		return;
 	}
 	k->messages++;
@@ -140,6 +140,11 @@ encode(struct hx_pfkey_cmd *k, const char *path)
 		}
 		hx_octets_free(&o);
 		json_decref(j);
+	}
+	if (status == 0 && (n == 0 || ferror(f) != 0)) {
+		(void)fprintf(stderr, "ipsecsim: %s: %s\n", path,
+		    ferror(f) != 0 ? strerror(errno) : "empty");
+		status = 2;
 	}
 	if (line != NULL)
 		ipm_wipe(line, cap);

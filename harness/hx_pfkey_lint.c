@@ -19,16 +19,6 @@ static const char *const how_word[] = {
 	[PFK_UNSENT] = "unsent",
 };
 
-/* Where a person looks: "m.hex:3" of lines, "m.bin: octet 96" of octets. */
-static void
-print_place(const char *source, size_t at, unsigned line, size_t offset)
-{
-	if (line != 0)
-		(void)printf("%s:%u: octet %zu", source, line, offset);
-	else
-		(void)printf("%s: octet %zu", source, at + offset);
-}
-
 static void
 print_findings(const struct pfk_dialect *d, const char *source, size_t at,
     unsigned line, const struct pfk_finding *f, size_t n)
@@ -36,7 +26,7 @@ print_findings(const struct pfk_dialect *d, const char *source, size_t at,
 	for (size_t i = 0; i < n; i++) {
 		const struct pfk_rule_row *r = &pfk_rules[f[i].rule];
 
-		print_place(source, at, line, f[i].offset);
+		hx_pfkey_where(stdout, source, at, line, f[i].offset);
 		(void)printf(": %s: %s%s%s: ", d->name,
 		    f[i].ext == NULL ? "sadb_msg" : f[i].ext,
 		    f[i].field == NULL ? "" : ".",

@@ -75,6 +75,16 @@ from_hex_text(struct ipm_span s, struct hx_octets *o)
 }
 
 void
+hx_pfkey_where(
+    FILE *out, const char *source, size_t at, unsigned line, size_t offset)
+{
+	if (line != 0)
+		(void)fprintf(out, "%s:%u: octet %zu", source, line, offset);
+	else
+		(void)fprintf(out, "%s: octet %zu", source, at + offset);
+}
+
+void
 hx_pfkey_split(const struct pfk_codec *c, const char *source, struct ipm_span s,
     hx_message_fn *f, void *ctx)
 {
@@ -129,25 +139,68 @@ each_line(const char *source, struct ipm_span s, hx_message_fn *f, void *ctx)
 	return 0;
 }
 
+/* Hexadecimal text, read as far as a message's first digit. */
+struct reading {
+	hx_message_fn *f;
+	void *ctx;
+	struct ipm_span text;
+	size_t pos;    /* in the text */
+	size_t digits; /* before it */
+	unsigned line; /* that it is in */
+};
+
+static void
+read_on(struct reading *r, size_t digits)
+{
+	while (r->pos < r->text.len &&
+	    (r->digits < digits || isspace(r->text.p[r->pos]))) {
+		if (r->text.p[r->pos] == '\n')
+			r->line++;
+		else if (isxdigit(r->text.p[r->pos]))
+			r->digits++;
+		r->pos++;
+	}
+}
+
+static void
+one_of_text(void *ctx, const char *source, size_t at, unsigned line,
+    struct ipm_span octets)
+{
+	struct reading *r = ctx;
+
+	(void)line;
+	read_on(r, 2 * at);
+	r->f(r->ctx, source, 0, r->line, octets);
+}
+
+static int
+each_of_text(const struct pfk_codec *c, const char *source, struct ipm_span s,
+    hx_message_fn *f, void *ctx)
+{
+	struct reading r = { .f = f, .ctx = ctx, .text = s, .line = 1 };
+	struct hx_octets o = { 0 };
+
+	if (!from_hex_text(s, &o)) {
+		while (s.len != 0 && isspace(s.p[s.len - 1]))
+			s.len--;
+		r.text = s;
+		read_on(&r, s.len);
+		return odd_digits(source, r.line);
+	}
+	hx_pfkey_split(c, source, hx_span(&o), one_of_text, &r);
+	hx_octets_free(&o);
+	return 0;
+}
+
 static int
 each_of_file(const struct pfk_codec *c, const char *source, struct ipm_span s,
     bool datagrams, hx_message_fn *f, void *ctx)
 {
-	struct hx_octets o = { 0 };
-
-	if (!hx_is_hex_text(s)) {
-		hx_pfkey_split(c, source, s, f, ctx);
-		return 0;
-	}
-	if (datagrams)
-		return each_line(source, s, f, ctx);
-	if (!from_hex_text(s, &o)) {
-		/* Digits that are no octets are octets themselves. */
-		hx_pfkey_split(c, source, s, f, ctx);
-		return 0;
-	}
-	hx_pfkey_split(c, source, hx_span(&o), f, ctx);
-	hx_octets_free(&o);
+	/* No message is text: each begins with the version, octet 2. */
+	if (hx_is_hex_text(s))
+		return datagrams ? each_line(source, s, f, ctx)
+				 : each_of_text(c, source, s, f, ctx);
+	hx_pfkey_split(c, source, s, f, ctx);
 	return 0;
 }
 

@@ -6,6 +6,8 @@
  * of hexadecimal text, standard input, the digits themselves.
  */
 
+#include <stdio.h>
+
 #include "hx_hex.h"
 #include "pfk_wire.h"
 
@@ -19,11 +21,16 @@ bool hx_is_hex_text(struct ipm_span s);
  * One message (or what should be one).
  *
  *   source  the argument, "argument" for digits
- *   at      offset of its first octet in the source
- *   line    of hexadecimal text; 0: not by lines
+ *   at      offset of its first octet in the source; 0 with a line
+ *   line    of hexadecimal text, where it begins; 0: no text
  */
 typedef void hx_message_fn(void *ctx, const char *source, size_t at,
     unsigned line, struct ipm_span octets);
+
+/* Where a person looks for an octet of such a message: "m.hex:3: octet 4" of
+ * lines, "m.bin: octet 100" of octets. */
+void hx_pfkey_where(
+    FILE *out, const char *source, size_t at, unsigned line, size_t offset);
 
 /* Messages one after another; the header's length tells where each ends. */
 void hx_pfkey_split(const struct pfk_codec *c, const char *source,

@@ -159,6 +159,31 @@ class Broken(unittest.TestCase):
             self.assertEqual(len(p.stderr.splitlines()), 1)
             self.assertIn('octet', p.stderr)
 
+    def test_the_line_of_a_bad_message_is_named(self):
+        """Of hexadecimal text, also of a message over several lines."""
+        add = Fields.ADD
+        path = temp('cut.hex', '\n'.join(['', add, add[:40], add[40:], '',
+                                          add[:-16]]) + '\n')
+        p = run('pfkey', 'decode', path)
+        self.assertEqual(p.returncode, 1)
+        self.assertEqual(p.stderr, 'ipsecsim: %s:6: octet 4: sadb_msg_len is '
+                         'not the length of the message\n' % path)
+        path = temp('odd.hex', add + '\n' + add[:-1] + '\n\n')
+        p = run('pfkey', 'decode', path)
+        self.assertEqual(p.returncode, 2)
+        self.assertEqual(p.stderr, 'ipsecsim: %s:2: an odd number of '
+                         'hexadecimal digits\n' % path)
+
+    def test_an_empty_file_is_told(self):
+        path = temp('empty', '')
+        for verb in ('decode', 'encode', 'lint', 'play'):
+            p = run('pfkey', verb, path)
+            self.assertEqual((p.returncode, p.stderr),
+                             (2, 'ipsecsim: %s: empty\n' % path), verb)
+            self.assertEqual((run('pfkey', verb, TOP).returncode,
+                              run('pfkey', verb, TOP).stderr),
+                             (2, 'ipsecsim: %s: Is a directory\n' % TOP))
+
     def test_every_length_field_is_checked(self):
         raw = bytearray.fromhex(Fields.ADD)
         off, offsets = 16, [4]

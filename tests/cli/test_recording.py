@@ -326,6 +326,12 @@ class Unreadable(unittest.TestCase):
         self.error(lambda c: c.pop('steps'))
         self.error(lambda c: c.pop('id'))
 
+    def test_no_case_is_no_success(self):
+        path = temp('none.json', json.dumps(dict(PFKEY, cases=[])))
+        p = run('check', path)
+        self.assertEqual((p.returncode, p.stderr),
+                         (2, 'ipsecsim: %s: a recording without cases\n' % path))
+
     def test_files(self):
         text = json.dumps(one('pfkey-flush2'))
         for n in (0, 1, 40, len(text) // 2, len(text) - 1):
