@@ -73,7 +73,9 @@ exit_tos(struct ipm_in *in, const struct ipm_sa *sa, uint8_t version)
 	return r;
 }
 
-/* The outer header goes. */
+/* The outer header goes, with all its options and extension headers
+ * [ARCH-5.1.2.1-12] [ARCH-5.1.2.2-05]; the inner one stays as it is but for ECN
+ * [ARCH-5.1.2-03] [ARCH-5.1.2-07]. */
 static enum ipm_reason
 strip(struct ipm_in *in, const struct ipm_sa *sa, uint8_t proto)
 {

@@ -202,6 +202,7 @@ udp_length(struct ipm_in *in, const struct datagram *d)
 	return IPM_GO_ON;
 }
 
+/* [NATT-2.1-03] [NATT-ipv6-01] */
 static enum ipm_go
 udp_sum(struct ipm_in *in, const struct datagram *d)
 {

@@ -12,7 +12,9 @@
 
 enum {
 	OPT_PAD1 = 0,
-	OPT_ROUTER_ALERT = 5
+	OPT_PADN = 1,
+	OPT_ROUTER_ALERT = 5,
+	OPT_JUMBO = 0xc2
 };
 
 static enum ipm_go
@@ -25,7 +27,7 @@ parameter_problem(
 	return ipm_in_end(in, why);
 }
 
-/* RFC 8200 4.2: the two high bits of an unknown option say what to do. */
+/* [AH-3.3.3.1-06] RFC 8200 4.2: the two high bits of an unknown option say what to do. */
 static enum ipm_go
 unknown_option(struct ipm_in *in, size_t at)
 {
@@ -43,12 +45,53 @@ unknown_option(struct ipm_in *in, size_t at)
 	    in, IPM_ICMP6_PARAM_OPTION, at, IPM_R_OPTION_UNKNOWN);
 }
 
-static bool
-known_option(const struct ipm_in *in, uint8_t type)
+static enum ipm_go
+bad_field(struct ipm_in *in, size_t at)
 {
-	/* PadN; router alert is hop-by-hop's alone. */
-	return type == 1 ||
-	    (type == OPT_ROUTER_ALERT && in->nxt == IPM_PROTO_HOPOPTS);
+	return parameter_problem(
+	    in, IPM_ICMP6_PARAM_HEADER, at, IPM_R_OPTION_BAD);
+}
+
+/*
+ * RFC 2675 3: a packet that states a length has no jumbo payload option.  One
+ * that states none and has it is longer than anything that arrives here.
+ */
+static enum ipm_go
+jumbo(struct ipm_in *in, size_t at)
+{
+	if (in->m.p[at + 1] != 4)
+		return bad_field(in, at + 1);
+	if (ipm_load16(in->m.p + 4) != 0)
+		return bad_field(in, at);
+	if (ipm_load32(in->m.p + at + 2) <= 65535)
+		return bad_field(in, at + 2);
+	return ipm_in_drop(in, IPM_ST_IP6_tooshort, IPM_R_TRUNCATED);
+}
+
+/* RFC 2711 2.1 */
+static enum ipm_go
+router_alert(struct ipm_in *in, size_t at)
+{
+	if (in->m.p[at + 1] != 2)
+		return bad_field(in, at + 1);
+	in->alert = true;
+	return IPM_GO_ON;
+}
+
+/* The option at `at`, whose octets are there.  Some are hop-by-hop's alone. */
+static enum ipm_go
+one_option(struct ipm_in *in, size_t at)
+{
+	uint8_t type = in->m.p[at];
+	bool hop_by_hop = in->nxt == IPM_PROTO_HOPOPTS;
+
+	if (type == OPT_PADN)
+		return IPM_GO_ON;
+	if (type == OPT_ROUTER_ALERT && hop_by_hop)
+		return router_alert(in, at);
+	if (type == OPT_JUMBO && hop_by_hop)
+		return jumbo(in, at);
+	return unknown_option(in, at);
 }
 
 /* The options of the header [at, end). */
@@ -56,25 +99,19 @@ static enum ipm_go
 walk_options(struct ipm_in *in, size_t at, size_t end)
 {
 	while (at < end) {
-		enum ipm_go go = IPM_GO_ON;
-		uint8_t type = in->m.p[at];
-		size_t len;
+		enum ipm_go go;
 
-		if (type == OPT_PAD1) {
+		if (in->m.p[at] == OPT_PAD1) {
 			at++;
 			continue;
 		}
 		if (end - at < 2 || in->m.p[at + 1] + 2U > end - at)
 			return ipm_in_drop(
 			    in, IPM_ST_IP6_toosmall, IPM_R_OPTION_BAD);
-		len = in->m.p[at + 1] + 2U;
-		if (!known_option(in, type))
-			go = unknown_option(in, at);
-		else if (type == OPT_ROUTER_ALERT)
-			in->alert = true;
+		go = one_option(in, at);
 		if (go != IPM_GO_ON)
 			return go;
-		at += len;
+		at += in->m.p[at + 1] + 2U;
 	}
 	return IPM_GO_ON;
 }
@@ -117,7 +154,14 @@ ipm_hopopts(struct ipm_in *in)
 {
 	enum ipm_go go = options_header(in);
 
-	return go == IPM_GO_WALK ? IPM_GO_ON : go;
+	if (go != IPM_GO_WALK)
+		return go;
+	/* No length, and no option that states it. */
+	if (ipm_load16(in->m.p + 4) == 0) {
+		ipm_count(in->path, IPM_ST_IP6_badoptions);
+		return bad_field(in, 4);
+	}
+	return IPM_GO_ON;
 }
 
 /* No routing type is known: with segments left, the sender is told (RFC 5095;

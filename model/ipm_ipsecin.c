@@ -58,6 +58,7 @@ sa_at(const struct ipm_in *in, ipm_off off)
 	return ipm_arena_at(&in->path->s->arena, off);
 }
 
+/* [ESP-4-04] [AH-4-03] [ARCH-9-02] Counted, and not a word to the sender. */
 static enum ipm_go
 drop_at(struct ipm_in *in, uint8_t proto, enum ipm_reason why)
 {
@@ -73,7 +74,9 @@ use(struct ipm_in *in, enum ipm_stat_group group, unsigned number)
 
 /* --- look-up ----------------------------------------------------------------------- */
 
-/* The SA of this header, or NULL: LARVAL and DEAD ones are not there. */
+/* [ESP-3.4.2-01] [AH-3.4.2-01] [ARCH2401-5.2.1-01] [ARCH-4.1-11] The SA of this
+ * header by SPI, protocol and destination alone, or NULL: LARVAL and DEAD ones
+ * are not there. */
 static struct ipm_derived_sa *
 find(struct ipm_in *in, uint8_t proto, uint32_t spi)
 {
@@ -246,6 +249,7 @@ esp_after(struct ipm_in *in, ipm_off sa, const struct ipm_esp_opened *eo,
 {
 	if (r != IPM_R_OK)
 		return drop_at(in, IPM_PROTO_ESP, r);
+	/* [ESP-3.4.4.1-06] */
 	if (eo->next_header == IPM_PROTO_NONE &&
 	    ipm_sw(in->path->pf, IPM_SW_ESP_DUMMY) == IPM_DUMMY_DROP)
 		return ipm_in_end(in, IPM_R_DUMMY);
@@ -382,6 +386,7 @@ ah_input(struct ipm_in *in, struct ipm_derived_sa *dsa)
 
 	if (ipm_ah_peek(&dsa->ah, ah, &seq_lo) != IPM_R_OK)
 		return ipm_in_drop(in, IPM_ST_AH_hdrops, IPM_R_BAD_LENGTH);
+	/* [AH-3.4.3-06] */
 	r = ipm_window_check(&op, win, !dsa->ah.old, seq_lo, &seq);
 	if (r != IPM_R_OK) {
 		go = refused_early(in, sa, win, r);
@@ -549,6 +554,7 @@ drop_udp(struct ipm_in *in)
 	in->m.p[9] = IPM_PROTO_ESP;
 }
 
+/* [NATT-ports-01] [NATT-ports-02] [NATT-5.2-02] */
 static bool
 ports_fit(const struct ipm_in *in, const struct ipm_sa *sa, uint16_t sport,
     uint16_t dport)

@@ -564,18 +564,38 @@ run_case(struct rec_box *b, const json_t *c, struct rec_count *n,
 	n->cases++;
 }
 
+static json_t *
+load(const char *file)
+{
+	char path[128];
+
+	(void)snprintf(path, sizeof path, "vectors/freebsd/%s.json", file);
+	return vec_load(path);
+}
+
+json_t *
+rec_case(const char *file, const char *id, json_t **root)
+{
+	json_t *c;
+	size_t i;
+
+	*root = load(file);
+	json_array_foreach(json_object_get(*root, "cases"), i,
+	    c) if (strcmp(vec_text(c, "id"), id) == 0) return c;
+	cr_assert_fail("%s: no case %s", file, id);
+	return NULL;
+}
+
 struct rec_count
 rec_run(const char *file, const char *prefix,
     void (*each)(struct rec_box *b, void *ctx), void *ctx)
 {
-	char path[128];
 	struct rec_count n = { 0, 0, 0 };
 	struct rec_box *b = malloc(sizeof *b);
 	json_t *root, *c;
 	size_t i;
 
-	(void)snprintf(path, sizeof path, "vectors/freebsd/%s.json", file);
-	root = vec_load(path);
+	root = load(file);
 	rec_box_open(b);
 	json_array_foreach(json_object_get(root, "cases"), i,
 	    c) if (strncmp(vec_text(c, "id"), prefix, strlen(prefix)) == 0)

@@ -54,6 +54,9 @@ void rec_start(struct rec_box *b, const json_t *c);
  */
 const char *rec_step(struct rec_box *b, const json_t *step, bool *known);
 
+/* The case of that name in vectors/freebsd/FILE.json; json_decref *root. */
+json_t *rec_case(const char *file, const char *id, json_t **root);
+
 struct rec_count {
 	size_t cases, packets; /* compared */
 	size_t skipped;        /* cases with a step that is not known */

@@ -480,6 +480,13 @@ static const struct {
 	    "4/2 42" },
 	{ "tell unless multicast", 60, "1100de0401020304", IPM_R_OPTION_UNKNOWN,
 	    "4/2 42" },
+	{ "router alert", 0, "1100050200000100", IPM_R_OK, "-" },
+	{ "router alert, length 3", 0, "1100050300000000", IPM_R_OPTION_BAD,
+	    "4/0 43" },
+	{ "jumbo beside a length", 0, "1100c20400010000", IPM_R_OPTION_BAD,
+	    "4/0 42" },
+	{ "jumbo, length 3", 0, "1100c20300010000", IPM_R_OPTION_BAD,
+	    "4/0 43" },
 	{ "router alert is hop-by-hop's", 60, "1100050200000100", IPM_R_OK,
 	    "-" },
 	{ "routing, none left", 43, "1100000000000000", IPM_R_OK, "-" },
@@ -507,6 +514,31 @@ Test(input, chains_one_by_one)
 		    ipm_reasons[r].name);
 		cr_expect_str_eq(
 		    answered(), chains6[i].answer, "%s", chains6[i].name);
+	}
+}
+
+/* RFC 2675 3; a payload length of 0 with hop-by-hop options and no other. */
+Test(input, jumbograms)
+{
+	static const struct {
+		const char *octets;
+		enum ipm_reason fate;
+		const char *answer;
+	} jumbos[] = {
+		{ "1100c20400010000", IPM_R_TRUNCATED, "-" },
+		{ "1100c2040000ffff", IPM_R_OPTION_BAD, "4/0 44" },
+		{ "1100010400000000", IPM_R_OPTION_BAD, "4/0 4" },
+	};
+	uint8_t p[64];
+
+	for (size_t i = 0; i < sizeof jumbos / sizeof jumbos[0]; i++) {
+		size_t n = path_hex(p, sizeof p, jumbos[i].octets);
+
+		n += in_udp(p + n, PEER6, HOST6, 5, 9000, "hello", 5);
+		in_ip6(&k, PEER6, HOST6, 0, p, n);
+		ipm_store16(k.p + 4, 0);
+		cr_expect_eq(in_run(&b, &k), jumbos[i].fate, "%zu", i);
+		cr_expect_str_eq(answered(), jumbos[i].answer, "%zu", i);
 	}
 }
 
