@@ -4,19 +4,23 @@
  *
  * The frames of the negative part go through three models side by side, each
  * from a fresh state: the observer, the observer with the SHOULDs applied, and
- * Linux.  A case looks at the one that its verdict speaks of.
+ * Linux.  A case looks at the one that its verdict speaks of; one that needs
+ * policies asks those of NAME.setkey about what the observer found.
  */
 #include "hx_check.h"
 
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "hx_config.h"
 #include "hx_hex.h"
+#include "hx_model.h"
 #include "hx_pcap.h"
 #include "hx_reseal.h"
 #include "hx_sidecar.h"
+#include "ipm_admit.h"
 
 /* One model and what it said of the frame in hand. */
 struct run {
@@ -29,7 +33,8 @@ struct capture {
 	struct hx_check *c;
 	const json_t *root;
 	struct hx_config cfg;
-	char *path; /* of the capture being read */
+	struct hx_model *host; /* whose policies are asked; NULL: none */
+	char *path;            /* of the capture being read */
 };
 
 /* The sidecar's name with its ".json" replaced. */
@@ -78,12 +83,106 @@ run_frame(struct run *r, const struct hx_frame *f)
 	hx_engine_frame(&r->engine, f, &r->o);
 }
 
+/* --- policies ---------------------------------------------------------- */
+
+static void
+ignore_effect(void *ctx, const struct pfk_effect *fx)
+{
+	(void)ctx, (void)fx;
+}
+
+/* The policies go the way that all of them go: through a PF_KEY socket. */
+static bool
+send_policies(struct hx_model *x, const struct hx_setkey_msgs *msgs)
+{
+	struct pfk_event ev = { .kind = PFK_EV_KEYSOCK };
+	struct pfk_outcome out;
+
+	hx_model_step(x, &ev, ignore_effect, NULL, &out);
+	ev.sock = out.value;
+	for (size_t i = 0; i < msgs->n && out.err == 0; i++) {
+		ev.kind = PFK_EV_PFKEY;
+		ev.octets = hx_span(&msgs->msg[i].octets);
+		hx_model_step(x, &ev, ignore_effect, NULL, &out);
+	}
+	return out.err == 0 && x->m.e.ipm.spd.count[IPM_DIR_IN] != 0;
+}
+
+/* The host whose policies NAME.setkey holds, or NULL with one line told. */
+static struct hx_model *
+open_host(const struct capture *cap)
+{
+	char *path = sibling(cap->c->file, ".setkey");
+	struct hx_model *x = calloc(1, sizeof *x);
+	struct ipm_profile pf;
+	struct hx_config cfg;
+	struct hx_err err;
+	bool ok = false;
+
+	hx_err_set(&err, cap->c->file, 0, 0, "out of memory");
+	ipm_profile_init(&pf, IPM_PF_MANUAL);
+	if (path != NULL && x != NULL && hx_config_load(path, &cfg, &err)) {
+		if (hx_model_open(x, &pf, 0)) {
+			ok = send_policies(x, &cfg.policies);
+			if (!ok) {
+				hx_err_set(&err, path, 0, 0,
+				    "an inbound policy is missing or cannot "
+				    "be set up");
+				hx_model_close(x);
+			}
+		}
+		hx_config_free(&cfg);
+	}
+	free(path);
+	if (ok)
+		return x;
+	(void)fprintf(stderr, "ipsecsim: %s\n", err.text);
+	free(x);
+	return NULL;
+}
+
+/* Is there a NAME.setkey at all? */
+static bool
+has_policies(const struct capture *cap)
+{
+	char *path = sibling(cap->c->file, ".setkey");
+	bool there = path != NULL && access(path, F_OK) == 0;
+
+	free(path);
+	return there;
+}
+
+static bool
+wants_policies(const json_t *truth)
+{
+	const json_t *entry;
+	size_t i;
+
+	json_array_foreach(truth, i, entry)
+	{
+		const char *needs = hx_json_str(entry, "needs");
+
+		if (needs != NULL && strcmp(needs, "policy") == 0)
+			return true;
+	}
+	return false;
+}
+
+/* What the host makes of the packet that the model has opened. */
+static enum ipm_reason
+ask_host(const struct capture *cap, const struct run *r)
+{
+	struct pfk_engine *e = &cap->host->m.e;
+
+	return ipm_admit(&e->ipm.spd, &e->ipm.arena, &r->o, 0);
+}
+
 /* --- comparing --------------------------------------------------------- */
 
 static bool
-verdict_is(const struct run *r, const char *want, char *why, size_t len)
+verdict_is(enum ipm_reason reason, const char *want, char *why, size_t len)
 {
-	const struct ipm_reason_row *row = &ipm_reasons[r->o.reason];
+	const struct ipm_reason_row *row = &ipm_reasons[reason];
 
 	if (strcmp(want, ipm_verdict_name(row->verdict)) == 0)
 		return true;
@@ -93,7 +192,7 @@ verdict_is(const struct run *r, const char *want, char *why, size_t len)
 }
 
 static bool
-inner_is(const struct run *r, const char *want, char *why, size_t len)
+inner_is(struct ipm_span inner, const char *want, char *why, size_t len)
 {
 	struct hx_octets o;
 	bool same;
@@ -104,18 +203,17 @@ inner_is(const struct run *r, const char *want, char *why, size_t len)
 		(void)snprintf(why, len, "inner is not hexadecimal");
 		return false;
 	}
-	same = o.len == r->o.inner.len &&
-	    (o.len == 0 || memcmp(o.p, r->o.inner.p, o.len) == 0);
+	same = o.len == inner.len &&
+	    (o.len == 0 || memcmp(o.p, inner.p, o.len) == 0);
 	if (!same) {
 		size_t i = 0;
 
-		while (i < o.len && i < r->o.inner.len &&
-		    o.p[i] == r->o.inner.p[i])
+		while (i < o.len && i < inner.len && o.p[i] == inner.p[i])
 			i++;
 		(void)snprintf(why, len,
 		    "inner of %zu octets, expected %zu; first difference at "
 		    "octet %zu",
-		    r->o.inner.len, o.len, i);
+		    inner.len, o.len, i);
 	}
 	hx_octets_free(&o);
 	return same;
@@ -285,20 +383,26 @@ judge_frame(
 		    "no provider offers an algorithm of the SA");
 		return;
 	}
-	ok = verdict_is(r, verdict, why, sizeof why) &&
+	ok = verdict_is(r->o.reason, verdict, why, sizeof why) &&
 	    layers_are(r, json_object_get(want, "layers"), why, sizeof why) &&
 	    (strcmp(verdict, "accept") != 0 ||
-		inner_is(r, hx_json_str(want, "inner"), why, sizeof why)) &&
+		inner_is(
+		    r->o.inner, hx_json_str(want, "inner"), why, sizeof why)) &&
 	    reseal_held(r, why, sizeof why);
 	tell(cap, "frame", n, "", ok ? HX_PASS : HX_FAIL,
 	    ok ? ipm_reasons[r->o.reason].name : why);
 }
 
-/* One answer of a negative case against one model's. */
+/* One answer of a negative case against one model's, or against what the
+ * host whose policies are asked makes of it. */
 static void
-judge_answer(struct capture *cap, const struct run *r, const json_t *want,
-    const char *verdict, size_t n, const char *suffix)
+judge_answer(struct capture *cap, const struct run *r, bool host,
+    const json_t *want, const char *verdict, size_t n, const char *suffix)
 {
+	enum ipm_reason reason = host ? ask_host(cap, r) : r->o.reason;
+	struct ipm_span inner = ipm_reasons[r->o.reason].verdict == IPM_V_ACCEPT
+	    ? r->o.inner
+	    : r->o.packet;
 	char why[320] = "";
 	bool ok;
 
@@ -307,11 +411,11 @@ judge_answer(struct capture *cap, const struct run *r, const json_t *want,
 		    "no provider offers an algorithm of the SA");
 		return;
 	}
-	ok = verdict_is(r, verdict, why, sizeof why) &&
+	ok = verdict_is(reason, verdict, why, sizeof why) &&
 	    (strcmp(verdict, "accept") != 0 ||
-		inner_is(r, hx_json_str(want, "inner"), why, sizeof why));
+		inner_is(inner, hx_json_str(want, "inner"), why, sizeof why));
 	tell(cap, "neg", n, suffix, ok ? HX_PASS : HX_FAIL,
-	    ok ? ipm_reasons[r->o.reason].name : why);
+	    ok ? ipm_reasons[reason].name : why);
 }
 
 enum {
@@ -328,18 +432,21 @@ judge_negative(struct capture *cap, const struct run runs[N_RUNS],
 	const char *verdict = hx_json_str(want, "verdict");
 	const char *linux_verdict = hx_json_str(want, "linux");
 	const char *needs = hx_json_str(want, "needs");
-
+	bool host =
+	    needs != NULL && strcmp(needs, "policy") == 0 && cap->host != NULL;
 	char unsound[96];
 
 	if (!entry_is_sound(want, false, unsound, sizeof unsound)) {
 		tell(cap, "neg", n, "", HX_ERROR, unsound);
 		return;
 	}
-	if (needs != NULL) {
+	if (needs != NULL && !host) {
 		char why[96];
 
-		(void)snprintf(why, sizeof why,
-		    "needs %.32s, which this version does not model", needs);
+		(void)snprintf(why, sizeof why, "needs %.32s%s", needs,
+		    strcmp(needs, "policy") == 0
+			? ", but no .setkey file is beside the sidecar"
+			: ", which this version does not model");
 		if (strcmp(verdict, "unspecified") != 0)
 			tell(cap, "neg", n, "", HX_UNSUPPORTED, why);
 		else
@@ -351,12 +458,12 @@ judge_negative(struct capture *cap, const struct run runs[N_RUNS],
 	if (strcmp(verdict, "unspecified") == 0)
 		cap->c->not_compared++;
 	else if (strcmp(verdict, "should-drop") == 0)
-		judge_answer(cap, &runs[STRICT], want, "drop", n, "");
+		judge_answer(cap, &runs[STRICT], host, want, "drop", n, "");
 	else
-		judge_answer(cap, &runs[LENIENT], want, verdict, n, "");
+		judge_answer(cap, &runs[LENIENT], host, want, verdict, n, "");
 	if (linux_verdict != NULL)
 		judge_answer(
-		    cap, &runs[LINUX], want, linux_verdict, n, ":linux");
+		    cap, &runs[LINUX], host, want, linux_verdict, n, ":linux");
 }
 
 /*
@@ -428,6 +535,11 @@ check_part(struct capture *cap, const json_t *truth, const char *suffix,
 	cap->path = sibling(cap->c->file, suffix);
 	if (runs == NULL || cap->path == NULL)
 		goto out;
+	if (negative && wants_policies(truth) && has_policies(cap)) {
+		cap->host = open_host(cap);
+		if (cap->host == NULL)
+			goto out;
+	}
 	for (; open < n; open++) {
 		struct run *r = &runs[open];
 
@@ -449,6 +561,10 @@ check_part(struct capture *cap, const json_t *truth, const char *suffix,
 out:
 	while (open > 0)
 		hx_engine_close(&runs[--open].engine);
+	if (cap->host != NULL)
+		hx_model_close(cap->host);
+	free(cap->host);
+	cap->host = NULL;
 	free(runs);
 	free(cap->path);
 	return ok;

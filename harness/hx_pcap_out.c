@@ -28,7 +28,7 @@ hx_pcap_out_destroys(const char *out, const char *in)
 }
 
 struct hx_pcap_out *
-hx_pcap_create(const char *path, struct hx_err *err)
+hx_pcap_create(const char *path, enum hx_pcap_link link, struct hx_err *err)
 {
 	struct hx_pcap_out *o = calloc(1, sizeof *o);
 
@@ -38,7 +38,8 @@ hx_pcap_create(const char *path, struct hx_err *err)
 		return NULL;
 	}
 	o->p = pcap_open_dead_with_tstamp_precision(
-	    DLT_RAW, 262144, PCAP_TSTAMP_PRECISION_NANO);
+	    link == HX_LINK_ENC ? DLT_ENC : DLT_RAW, 262144,
+	    PCAP_TSTAMP_PRECISION_NANO);
 	o->d = o->p == NULL ? NULL : pcap_dump_open(o->p, path);
 	if (o->d == NULL) {
 		hx_err_set(err, path, 0, 0, "cannot be written: %s",

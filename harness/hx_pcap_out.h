@@ -6,8 +6,12 @@
 #include "hx_err.h"
 #include "wire/ipm_bytes.h"
 
-/* A capture of IP packets (LINKTYPE_RAW, nanoseconds) being written. */
-struct hx_pcap_out;
+/* A capture being written, nanoseconds: of IP packets (LINKTYPE_RAW), or of
+ * what enc(4) sees (LINKTYPE_ENC). */
+enum hx_pcap_link {
+	HX_LINK_RAW,
+	HX_LINK_ENC
+};
 
 /*
  * Whether creating `out` would destroy the file read as `in`, either of them
@@ -15,7 +19,8 @@ struct hx_pcap_out;
  */
 bool hx_pcap_out_destroys(const char *out, const char *in);
 
-struct hx_pcap_out *hx_pcap_create(const char *path, struct hx_err *err);
+struct hx_pcap_out *hx_pcap_create(
+    const char *path, enum hx_pcap_link link, struct hx_err *err);
 void hx_pcap_write(
     struct hx_pcap_out *o, uint64_t sec, uint32_t nsec, struct ipm_span packet);
 /* False with one line in err when not all could be written. */

@@ -15,6 +15,7 @@
 
 #include "hx_config.h"
 #include "hx_engine.h"
+#include "hx_local.h"
 #include "hx_options.h"
 #include "hx_pcap.h"
 #include "hx_pcap_out.h"
@@ -655,7 +656,7 @@ run_capture(struct replay *r)
 			hx_pcap_close(in);
 			return complain(&err);
 		}
-		r->clear = hx_pcap_create(r->opt->out, &err);
+		r->clear = hx_pcap_create(r->opt->out, HX_LINK_RAW, &err);
 		if (r->clear == NULL) {
 			hx_pcap_close(in);
 			return complain(&err);
@@ -749,6 +750,9 @@ out:
 int
 hx_cmd_replay(int argc, char **argv)
 {
+	for (int i = 1; i < argc; i++)
+		if (strcmp(argv[i], "--local") == 0)
+			return hx_cmd_local(argc, argv);
 	return run(argc, argv, false);
 }
 

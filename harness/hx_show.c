@@ -112,6 +112,18 @@ json_steps(FILE *out, const struct ipm_trace *t)
 }
 
 void
+hx_show_layers(FILE *out, const struct ipm_observation *o, bool values)
+{
+	(void)putc('[', out);
+	for (size_t i = 0; i < o->n_layers; i++) {
+		if (i != 0)
+			(void)putc(',', out);
+		json_layer(out, &o->layer[i], values);
+	}
+	(void)putc(']', out);
+}
+
+void
 hx_show_json(FILE *out, const struct hx_judged *j)
 {
 	const struct ipm_observation *o = j->o;
@@ -119,14 +131,9 @@ hx_show_json(FILE *out, const struct hx_judged *j)
 
 	(void)fprintf(out,
 	    "{\"frame\":%" PRIu64 ",\"time\":\"%" PRIu64 ".%09" PRIu32
-	    "\",\"verdict\":\"%s\",\"reason\":\"%s\",\"layers\":[",
+	    "\",\"verdict\":\"%s\",\"reason\":\"%s\",\"layers\":",
 	    j->number, j->sec, j->nsec, verdict_of(o), row->name);
-	for (size_t i = 0; i < o->n_layers; i++) {
-		if (i != 0)
-			(void)putc(',', out);
-		json_layer(out, &o->layer[i], j->trace != NULL);
-	}
-	(void)putc(']', out);
+	hx_show_layers(out, o, j->trace != NULL);
 	if (j->completed_by != 0)
 		(void)fprintf(
 		    out, ",\"completed_by\":%" PRIu64, j->completed_by);

@@ -20,6 +20,9 @@ struct hx_judged {
 	bool colour;
 };
 
+/* The layers as a JSON list; `values` adds what --explain shows of them. */
+void hx_show_layers(FILE *out, const struct ipm_observation *o, bool values);
+
 /* {"frame":1,...} and a newline. */
 void hx_show_json(FILE *out, const struct hx_judged *j);
 

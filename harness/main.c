@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "hx_check.h"
+#include "hx_cmd_run.h"
 #include "hx_cmd_setkey.h"
 #include "hx_pfkey.h"
 #include "hx_replay.h"
@@ -27,6 +28,10 @@ static const struct {
 	{ "setkey", hx_cmd_setkey, "setkey(8) on a key engine of our own" },
 	{ "sysctl", hx_cmd_sysctl, "the variables: show and set them" },
 	{ "stats", hx_cmd_stats, "the counters and when they count" },
+	{ "run", hx_cmd_run, "scenarios: events and what is expected of them" },
+	{ "record", hx_cmd_record, "a scenario with what came of it" },
+	{ "bisect", hx_cmd_bisect, "where a run and its expectations part" },
+	{ "sweep", hx_cmd_sweep, "a packet under many sysctls" },
 	{ "reasons", hx_cmd_reasons, "every way a packet can end" },
 	{ "profiles", hx_cmd_profiles, "the switches and their profiles" },
 	{ "crypto", hx_cmd_crypto, "the algorithms (crypto list)" },

@@ -81,13 +81,14 @@ enc_flags(const struct ipm_sa *sa)
 }
 
 static void
-tap(struct ipm_path *path, const struct ipm_sa *sa, bool before, uint8_t family,
-    struct ipm_span packet)
+tap(struct ipm_path *path, const struct ipm_sa *sa, bool out, bool before,
+    uint8_t family, struct ipm_span packet)
 {
 	path->effect(path->ctx,
 	    &(struct ipm_effect){ .kind = IPM_FX_TAP,
 		.packet = packet,
 		.iface = -1,
+		.at = out ? IPM_FILTER_ENC_OUT : IPM_FILTER_ENC_IN,
 		.family = family,
 		.before = before,
 		.spi = sa->spi,
@@ -110,12 +111,12 @@ ipm_enc(struct ipm_path *path, const struct ipm_sa *sa, bool out, bool before,
 		h->enc_octets[out] += packet.len;
 	}
 	if (taps.capture)
-		tap(path, sa, before, family, packet);
+		tap(path, sa, out, before, family, packet);
 	if (taps.filter &&
 	    !ipm_filter_pass(path, out ? IPM_FILTER_ENC_OUT : IPM_FILTER_ENC_IN,
 		-1, family, packet))
 		return false;
 	if (taps.capture_late)
-		tap(path, sa, before, family, packet);
+		tap(path, sa, out, before, family, packet);
 	return true;
 }

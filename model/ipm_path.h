@@ -45,7 +45,7 @@ struct ipm_effect {
 	struct ipm_span packet; /* valid during the call; DELIVER: payload
 				   behind the UDP or TCP header */
 	int iface;              /* TRANSMIT, FILTER, DROP; -1 none */
-	uint8_t at;             /* FILTER: enum ipm_filter_at */
+	uint8_t at;             /* FILTER, TAP: enum ipm_filter_at */
 	uint8_t family;         /* 4 or 6 */
 	uint8_t before;         /* TAP: the "before" of two */
 	uint32_t spi;           /* TAP, DROP with an SA */

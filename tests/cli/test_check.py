@@ -3,11 +3,12 @@ import copy
 import glob
 import json
 import os
+import re
 import shutil
 import unittest
 
-from common import (CAPTURES, TOP, capture, jsonl, load, names, run,
-                    scratch, temp)
+from common import (CAPTURES, TOP, capture, jsonl, load, names, octets,
+                    run, scratch, temp)
 
 VECTORS = sorted(glob.glob(os.path.join(TOP, 'vectors', 'rfc', '*.json'))
                  + glob.glob(os.path.join(TOP, 'vectors', 'public', '*.json')))
@@ -137,16 +138,42 @@ class Captures(unittest.TestCase):
                 *(capture(n + '.json') for n in names()))
         s = summary(p)
         self.assertEqual(p.returncode, 0, p.stdout[:2000])
-        self.assertEqual((s['fail'], s['error']), (0, 0))
-        self.assertGreater(s['pass'], 11000)
-        # Whatever is unsupported says that it needs policies.
+        self.assertEqual((s['fail'], s['error'], s['unsupported']),
+                         (0, 0, 0))
+        self.assertGreater(s['pass'], 11300)
+
+    def policies(self, change):
+        """The capture beside policies that were changed (None: none)."""
+        name = 'ah-tn44-sha1'
+        p, d, path = self.spoil(name, lambda j: None)
+        text = octets(capture(name + '.setkey')).decode()
+        if change is not None:
+            with open(os.path.join(d, name + '.setkey'), 'w') as f:
+                f.write(change(text))
+        return run('check', '-q', path)
+
+    def test_unsupported_is_a_failure_unless_allowed(self):
+        """Without NAME.setkey nobody can say what the policies are."""
+        p = self.policies(None)
+        self.assertEqual(p.returncode, 1)
         for x in jsonl(p.stdout)[1:-1]:
             self.assertEqual(x['result'], 'unsupported')
             self.assertIn('policy', x['why'])
+        self.assertGreater(summary(p)['unsupported'], 0)
 
-    def test_unsupported_is_a_failure_unless_allowed(self):
-        self.assertEqual(run('check', '-q', capture(
-            'ah-tn44-sha1.json')).returncode, 1)
+    def test_policies_decide(self):
+        """[ARCH-5.2-08] [ARCH-5.2-12]"""
+        self.assertEqual(self.policies(lambda t: t).returncode, 0)
+        for change in (lambda t: t.replace('/require', '/use'),
+                       lambda t: t.replace('10.1.0.0/24', '10.0.0.0/8')):
+            p = self.policies(change)
+            self.assertEqual(p.returncode, 1)
+            self.assertTrue(self.failed(p))
+        p = self.policies(lambda t: t.replace('-P in', '-P inn'))
+        self.assertEqual(p.returncode, 2)
+        self.assertRegex(p.stderr, r'ah-tn44-sha1\.setkey:\d+:\d+: ')
+        p = self.policies(lambda t: re.sub(r'spdadd.*', '', t))
+        self.assertEqual(p.returncode, 2)
 
     def spoil(self, name, change):
         """Checks a copy of one capture after change(sidecar)."""

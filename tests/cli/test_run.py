@@ -1,0 +1,188 @@
+"""Scenarios: run, record, bisect, sweep."""
+import glob
+import os
+import unittest
+
+from common import TOP, jsonl, run, temp
+
+HOST = '''scenario 1
+if red0 mtu 1500 10.1.0.1/24 2001:db8:1::1/64
+if blk1 mtu 1500 192.0.2.1/24 2001:db8:b::1/64
+route 10.2.0.0/16 via 192.0.2.2
+route 2001:db8:2::/48 via 2001:db8:b::2
+forward on
+'''
+KEY = '0x000102030405060708090a0b0c0d0e0f10111213'
+TUNNEL = HOST + f'''setkey add 192.0.2.1 192.0.2.2 esp 0x1000 -m tunnel \
+-E null "" -A hmac-sha1 {KEY} ;
+setkey spdadd 10.1.0.0/24 10.2.0.0/16 any -P out ipsec \
+esp/tunnel/192.0.2.1-192.0.2.2/require ;
+'''
+PACKET = 'in red0 udp src=10.1.0.5:5 dst=10.2.0.7:7000 df=1 text=hello\n'
+SENT = ('> transmit blk1 ip.src=192.0.2.1 ip.dst=192.0.2.2 ip.proto=50 '
+        'ip.df=%d esp.spi=0x1000 esp.seq=1\n')
+
+
+class Scenarios(unittest.TestCase):
+    def scenario(self, text, *args, command='run'):
+        return run(command, *args, temp('s.scn', text))
+
+    def test_holds(self):
+        p = self.scenario(TUNNEL + PACKET + SENT % 0)
+        self.assertEqual(p.returncode, 0, p.stdout + p.stderr)
+        self.assertIn('1 expectations hold, 0 do not', p.stdout)
+
+    def test_does_not_hold(self):
+        p = self.scenario(TUNNEL + PACKET + SENT % 1)
+        self.assertEqual(p.returncode, 1)
+        self.assertIn(':10: ip.df is 0, not 1', p.stdout)
+
+    def test_more_than_expected(self):
+        """An event with expectations may do nothing else."""
+        p = self.scenario(TUNNEL + PACKET + '> fate forwarded\n')
+        self.assertEqual(p.returncode, 1, p.stdout)
+        self.assertIn('transmit blk1 came of it as well', p.stdout)
+        p = self.scenario(TUNNEL + PACKET + '> nothing\n')
+        self.assertEqual(p.returncode, 1)
+
+    def test_ids_stand_in_json(self):
+        p = self.scenario(TUNNEL + PACKET + SENT.strip() % 0 +
+                          '  [MAN-dfbit-01]\n', '--json')
+        lines = jsonl(p.stdout)
+        self.assertEqual(lines[0], {'schema': 'ipsecsim-run', 'version': 1})
+        self.assertEqual(lines[1]['id'], 'MAN-dfbit-01')
+        self.assertEqual(lines[1]['result'], 'pass')
+        self.assertEqual(lines[-1]['summary']['pass'], 1)
+
+    def test_pfkey_and_sockets(self):
+        p = self.scenario(HOST + f'''keysock watcher
+setkey add 192.0.2.1 192.0.2.2 esp 0x1000 -E null "" -A hmac-sha1 {KEY} ;
+> pfkey watcher type=ADD SA.spi=0x00001000 errno=0
+> pfkey setkey type=ADD
+setkey add 192.0.2.1 192.0.2.2 esp 0x1000 -E null "" -A hmac-sha1 {KEY} ;
+> pfkey setkey type=ADD errno=17
+socket udp4:9000
+setsockopt udp4:9000 policy4 "out bypass" unprivileged
+> errno EACCES
+setsockopt udp4:9000 policy4 "in ipsec esp/transport//require"
+> errno 0
+setsockopt udp4:9000 encap 2
+getsockopt udp4:9000 encap
+> value 2
+sysctl net.inet.ipsec.def_policy=2
+> errno EINVAL
+sysctl net.inet.ipsec.dfbit=2
+sysctl net.inet.ipsec.dfbit
+> value 2
+''')
+        self.assertEqual(p.returncode, 0, p.stdout + p.stderr)
+
+    def test_record_runs_again(self):
+        p = self.scenario(TUNNEL + PACKET, command='record')
+        self.assertEqual(p.returncode, 0, p.stderr)
+        self.assertIn('> fate forwarded', p.stdout)
+        again = self.scenario(p.stdout)
+        self.assertEqual(again.returncode, 0, again.stdout)
+        self.assertIn('0 do not', again.stdout)
+
+    def test_record_hides_keys(self):
+        text = HOST + f'''setkey add 192.0.2.1 192.0.2.2 esp 0x1000 \
+-E null "" -A hmac-sha1 {KEY} ;
+setkey dump esp ;
+'''
+        p = self.scenario(text, command='record')
+        shown = [x for x in p.stdout.splitlines() if x.startswith('>')]
+        self.assertFalse([x for x in shown if KEY[2:] in x], shown)
+        p = self.scenario(text, '--show-keys', command='record')
+        shown = [x for x in p.stdout.splitlines() if x.startswith('>')]
+        self.assertTrue([x for x in shown if KEY[2:] in x])
+
+    def test_bisect_expectations(self):
+        p = self.scenario(TUNNEL + PACKET + SENT % 1, command='bisect')
+        self.assertEqual(p.returncode, 1)
+        self.assertIn(':9: in red0', p.stdout)
+        self.assertIn('ip.df is 0, not 1', p.stdout)
+        p = self.scenario(TUNNEL + PACKET + SENT % 0, command='bisect')
+        self.assertEqual(p.returncode, 0)
+
+    def test_bisect_profiles(self):
+        """GETSPI of one free SPI is refused by the kernel's inverted test."""
+        getspi = ('02010003' '0a000000' '00000000' 'd2040000'
+                  '03000500ff200000' '10020000c0000201' '0000000000000000'
+                  '03000600ff200000' '10020000c0000202' '0000000000000000'
+                  '0200100000100000' '0010000000000000')
+        text = HOST + f'keysock k\npfkey k {getspi}\n'
+        p = self.scenario(text, '--profile', 'manual', '--against',
+                          'freebsd-2017', command='bisect')
+        self.assertEqual(p.returncode, 1, p.stdout + p.stderr)
+        self.assertIn('pfkey k', p.stdout)
+        p = self.scenario(HOST, '--profile', 'manual', '--against',
+                          'freebsd-2017', command='bisect')
+        self.assertEqual(p.returncode, 0)
+
+    def test_sweep(self):
+        """dfbit: 0 clears, 1 sets, 2 copies [MAN-dfbit-01]."""
+        p = run('sweep', '--json', 'net.inet.ipsec.dfbit=0,1,2',
+                temp('s.scn', TUNNEL + PACKET))
+        self.assertEqual(p.returncode, 0, p.stderr)
+        rows = jsonl(p.stdout)
+        self.assertEqual(rows[0]['schema'], 'ipsecsim-sweep')
+        changed = [sorted(c['field'] for c in r['changes'])
+                   for r in rows[1:-1]]
+        self.assertEqual(changed[0], [])
+        for c in changed[1:]:
+            self.assertIn('ip.df', c)
+        self.assertEqual(rows[-1]['summary'],
+                         {'combinations': 3, 'changed': 2})
+
+    def test_errors_name_the_line(self):
+        for text, line, what in (
+                ('', 0, 'begins with'),
+                ('scenario 2\n', 1, 'version'),
+                ('scenario 1\n> nothing\n', 2, 'before any event'),
+                ('scenario 1\nfly away\n', 2, 'no event'),
+                ('scenario 1\nif\n', 2, 'takes'),
+                ('scenario 1\nif red0 10.1.0.300/24\n', 2, '10.1.0.300'),
+                ('scenario 1\nif red0 mtu 7\n', 2, 'mtu'),
+                ('scenario 1\nprofile netbsd\n', 2, 'no profile'),
+                ('scenario 1\nswitch x=y\n', 2, 'no switch'),
+                ('scenario 1\nin red0 45\n', 2, 'no interface'),
+                ('scenario 1\nif red0\nin red0 4x\n', 3, 'hexadecimal'),
+                ('scenario 1\nif red0\nin red0 udp src=1.2.3.4\n', 3,
+                 'one family'),
+                ('scenario 1\nsetkey add 1.2.3.4 ;\n', 2, 'setkey:1'),
+                ('scenario 1\nclose udp4:9\n', 2, 'no socket'),
+                ('scenario 1\nsocket tap4:9\n', 2, 'expected'),
+                ('scenario 1\nat 5\nat 4\n', 3, 'go back'),
+                ('scenario 1\nfault tired\n', 2, 'tired'),
+                ('scenario 1\ntitle "open\n', 2, 'quote'),
+                ('scenario 1\nat 5\n> melt\n', 3, 'cannot be expected'),
+                ('scenario 1\nroute 1.0.0.0/8 by 2.2.2.2\n', 2, 'via')):
+            p = self.scenario(text)
+            self.assertEqual(p.returncode, 2, text)
+            self.assertEqual(p.stderr.count('\n'), 1, p.stderr)
+            self.assertIn(what, p.stderr)
+            if line:
+                self.assertIn(f's.scn:{line}', p.stderr)
+
+    def test_bad_usage(self):
+        for args in (('run',), ('run', '--profile'), ('run', '/no/such'),
+                     ('record',), ('sweep', temp('s.scn', HOST)),
+                     ('sweep', 'x', temp('s.scn', HOST)),
+                     ('sweep', 'net.x=1', temp('s.scn', TUNNEL + PACKET)),
+                     ('sweep', 'net.inet.ipsec.ecn=1', temp('s.scn', HOST)),
+                     ('bisect', '--against', 'none', temp('s.scn', HOST))):
+            p = run(*args)
+            self.assertEqual(p.returncode, 2, args)
+            self.assertEqual(p.stderr.count('\n'), 1, p.stderr)
+
+    def test_shipped_scenarios_hold(self):
+        files = sorted(glob.glob(os.path.join(TOP, 'vectors', 'scenarios',
+                                              '*.scn')))
+        if files:
+            p = run('run', '-q', *files)
+            self.assertEqual(p.returncode, 0, p.stdout + p.stderr)
+
+
+if __name__ == '__main__':
+    unittest.main()
