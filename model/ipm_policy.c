@@ -232,8 +232,8 @@ ipm_policy_of(struct ipm_path *path, const struct ipm_pkt *m, ipm_off pcb,
 	if (s->spd.count[dir] != 0) {
 		ipm_selector_of(ipm_span(m->p, m->len), want_ports, &sel);
 		/* [ARCH-4.4.1-05] [MAN-pfkey-03] The first that matches. */
-		sp = ipm_spd_lookup(
-		    &s->spd, &s->arena, dir, &sel, path->env->sec);
+		sp = ipm_spdindex_lookup(&path->d->spd, path->d->alloc, &s->spd,
+		    &s->arena, dir, &sel, path->env->sec);
 	}
 	if (pcb != 0)
 		remember(path, pcb, dir, sp);

@@ -7,6 +7,8 @@
  */
 #include "ipm_derived.h"
 
+#include "ipm_hash.h"
+
 #include <string.h>
 
 void
@@ -16,28 +18,17 @@ ipm_derived_init(struct ipm_derived *d, const struct ipm_provider *provider,
 	*d = (struct ipm_derived){ .provider = provider, .alloc = alloc };
 }
 
-/* A 64-bit finaliser: every input bit reaches every output bit. */
-static uint64_t
-mix(uint64_t x)
-{
-	x ^= x >> 33;
-	x *= 0xff51afd7ed558ccdU;
-	x ^= x >> 33;
-	x *= 0xc4ceb9fe1a85ec53U;
-	return x ^ x >> 33;
-}
-
 static uint32_t
 hash(const struct ipm_addr *dst, uint8_t proto, uint32_t spi)
 {
-	uint64_t h =
-	    mix((uint64_t)spi << 16 | (uint64_t)proto << 8 | dst->family);
+	uint64_t h = ipm_hash_mix(
+	    (uint64_t)spi << 16 | (uint64_t)proto << 8 | dst->family);
 
 	/* No octet that ipm_addr_equal does not compare. */
 	if (dst->family == 4)
-		return (uint32_t)mix(h ^ ipm_load32(dst->octet));
-	h = mix(h ^ ipm_load64(dst->octet));
-	h = mix(h ^ ipm_load64(dst->octet + 8) ^ dst->scope);
+		return (uint32_t)ipm_hash_mix(h ^ ipm_load32(dst->octet));
+	h = ipm_hash_mix(h ^ ipm_load64(dst->octet));
+	h = ipm_hash_mix(h ^ ipm_load64(dst->octet + 8) ^ dst->scope);
 	return (uint32_t)h;
 }
 
@@ -215,6 +206,7 @@ rebuild(
 	uint32_t j = 0;
 
 	ipm_derived_init(d, old.provider, old.alloc);
+	d->spd = old.spd;
 	err = append_from(d, a, sad->first);
 	for (uint32_t i = 0; err == IPM_OK && i < d->count; i++) {
 		while (j < old.count && old.sas[j].serial < d->sas[i].serial)
@@ -385,5 +377,6 @@ ipm_derived_free(struct ipm_derived *d)
 		(void)resize(d, d->slots, d->n_slots * sizeof d->slots[0], 0);
 	if (d->pairs != NULL)
 		(void)resize(d, d->pairs, d->n_pairs * sizeof d->pairs[0], 0);
+	ipm_spdindex_free(&d->spd, d->alloc);
 	ipm_derived_init(d, d->provider, d->alloc);
 }

@@ -3,7 +3,7 @@
 
 /*
  * Data that can be thrown away and rebuilt from the state at any time: the
- * index over the SAD and the keyed crypto sessions.  Never copied with a
+ * indexes over the SAD and the SPD and the keyed crypto sessions.  Never copied with a
  * state, never digested; keyed by the SA's serial number.  It follows one
  * state: a copy that has gone its own way gives its next SA the serial number
  * that the original gives to another one, so it needs derived data of its own.
@@ -12,6 +12,7 @@
 #include "../transform/ipm_ah.h"
 #include "../transform/ipm_esp.h"
 #include "ipm_sad.h"
+#include "ipm_spdindex.h"
 
 /* What the data path needs of one SA, ready to use. */
 struct ipm_derived_sa {
@@ -29,6 +30,7 @@ struct ipm_derived_sa {
 struct ipm_derived {
 	const struct ipm_provider *provider;
 	const struct ipm_alloc *alloc;
+	struct ipm_spdindex spd;    /* keeps itself in step */
 	uint64_t generation;        /* of the SAD it was built from */
 	struct ipm_derived_sa *sas; /* count entries */
 	uint32_t *slots;            /* open addressing: index into sas plus 1 */

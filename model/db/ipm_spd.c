@@ -223,7 +223,26 @@ link_sp(struct ipm_spd *spd, struct ipm_arena *a, ipm_off off)
 		at(a, sp->next)->prev = off;
 	spd->count[dir]++;
 	spd->mortal += is_mortal(sp);
-	spd->generation++;
+	sp->arrival = ++spd->generation;
+	sp->newer = 0;
+	sp->older = spd->newest;
+	if (sp->older != 0)
+		at(a, sp->older)->newer = off;
+	spd->newest = off;
+}
+
+/* Out of the order of arrival, and remembered as gone. */
+static void
+depart(struct ipm_spd *spd, struct ipm_arena *a, struct ipm_sp *sp)
+{
+	if (sp->newer == 0)
+		spd->newest = sp->older;
+	else
+		at(a, sp->newer)->older = sp->older;
+	if (sp->older != 0)
+		at(a, sp->older)->newer = sp->newer;
+	spd->gone[spd->n_gone++ % IPM_SPD_GONE] = sp->arrival;
+	sp->older = sp->newer = 0;
 }
 
 enum ipm_err
@@ -276,6 +295,7 @@ ipm_spd_del(struct ipm_spd *spd, struct ipm_arena *a, ipm_off off)
 	spd->count[sp->dir]--;
 	spd->mortal -= is_mortal(sp);
 	spd->generation++;
+	depart(spd, a, sp);
 	sp->next = sp->prev = 0;
 	sp->dead = 1;
 	if (sp->refs == 0)

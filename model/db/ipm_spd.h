@@ -92,15 +92,21 @@ struct ipm_sp {
 	struct ipm_selector sel;
 	uint64_t created, lastused; /* seconds */
 	uint64_t lifetime, validtime;
-	ipm_off next, prev; /* in search order */
-	ipm_off reqs;       /* n_reqs of struct ipm_request */
-	uint32_t id;        /* 0: of a socket */
+	uint64_t arrival;     /* the SPD's generation when it was inserted */
+	ipm_off next, prev;   /* in search order */
+	ipm_off older, newer; /* in order of arrival, of both directions */
+	ipm_off reqs;         /* n_reqs of struct ipm_request */
+	uint32_t id;          /* 0: of a socket */
 	uint32_t priority;
 	uint32_t refs; /* sockets that cache it */
 	uint8_t dir, type, scope, n_reqs;
 	uint8_t dead; /* unlinked, kept while refs is not 0 */
 };
 
+#define IPM_SPD_GONE 32U /* removals that an SPD remembers */
+
+/* What came (newest, and older ones behind it) and what went lately is told so
+ * that derived data can follow without looking at everything. */
 struct ipm_spd {
 	ipm_off first[IPM_N_DIRS], last[IPM_N_DIRS];
 	uint32_t count[IPM_N_DIRS];
@@ -109,6 +115,9 @@ struct ipm_spd {
 	uint8_t ids_reused;  /* last_id has come round: look before use */
 	uint32_t last_reqid; /* automatic ones; starts at 0x4000 */
 	uint64_t generation; /* changes with every insertion and removal */
+	ipm_off newest;
+	uint64_t n_gone;             /* removals so far */
+	uint64_t gone[IPM_SPD_GONE]; /* arrival of removal i at i % GONE */
 };
 
 void ipm_spd_init(struct ipm_spd *spd);
