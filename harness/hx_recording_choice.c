@@ -12,6 +12,7 @@
 
 #include "hx_recording_path.h"
 #include "transform/ipm_esp.h"
+#include "transform/ipm_knobs.h"
 
 #define LAYERS 8U
 
@@ -177,7 +178,7 @@ read_packet(struct reader *r, struct ipm_span packet)
 	struct hx_engine *e = &r->n->check->engine;
 	struct ipm_observe_opts opts = { .opened = opened,
 		.opened_ctx = r,
-		.ah_knobs = ipm_ah_knobs_default() };
+		.ah_knobs = ipm_knob_ah(&r->s.sysctls) };
 	struct ipm_env env = hx_node_env(r->n);
 	struct ipm_observation *o = malloc(sizeof *o);
 	struct ipm_derived d;
@@ -185,7 +186,11 @@ read_packet(struct reader *r, struct ipm_span packet)
 
 	if (o == NULL)
 		return;
+	/* An observer, but with the AH that the stack has. */
 	ipm_profile_init(&pf, IPM_PF_OBSERVER);
+	pf.value[IPM_SW_AH_RULES] = ipm_sw(r->n->profile, IPM_SW_AH_RULES);
+	pf.value[IPM_SW_AH_IP6_OPTION] =
+	    ipm_sw(r->n->profile, IPM_SW_AH_IP6_OPTION);
 	ipm_derived_init(&d, &e->crypto, &e->alloc);
 	r->n_draws = r->n_ids = 0;
 	if (ipm_derived_sync(&d, &r->s.sad, &r->s.arena) == IPM_OK) {

@@ -102,51 +102,6 @@ is_policy_option(const struct option *o)
 	return false;
 }
 
-/* Options of the socket itself, as far as packets show them. */
-static bool
-plain_option(struct ipm_pcb *p, const struct option *o, struct ipm_span v)
-{
-	static const struct {
-		int level, option;
-	} rows[] = { { 0, 1 }, { 0, 3 }, { 0, 67 }, { 41, 49 }, { 41, 50 } };
-	size_t i = 0;
-
-	while (i < sizeof rows / sizeof rows[0] &&
-	    (o->level != rows[i].level || o->option != rows[i].option))
-		i++;
-	switch (i) {
-	case 0: /* IP_OPTIONS */
-		if (v.len > sizeof p->opts)
-			return false;
-		if (v.len != 0)
-			memcpy(p->opts, v.p, v.len);
-		while (v.len % 4 != 0)
-			p->opts[v.len++] = 0;
-		p->opts_len = (uint8_t)v.len;
-		return true;
-	case 1: /* IP_TOS */
-		p->tos = v.len == 0 ? 0 : v.p[0];
-		return true;
-	case 2: /* IP_DONTFRAG */
-		p->dontfrag = v.len != 0 && v.p[0] != 0;
-		return true;
-	case 3: /* IPV6_HOPOPTS */
-		if (v.len > sizeof p->hop)
-			return false;
-		memcpy(p->hop, v.p, v.len);
-		p->hop_len = (uint8_t)v.len;
-		return true;
-	case 4: /* IPV6_DSTOPTS */
-		if (v.len > sizeof p->dst)
-			return false;
-		memcpy(p->dst, v.p, v.len);
-		p->dst_len = (uint8_t)v.len;
-		return true;
-	default:
-		return false;
-	}
-}
-
 /* ip_ctloutput and ip6_ctloutput refuse the other family's level: EINVAL
  * (recorded in socket-policy). */
 static bool
@@ -192,9 +147,9 @@ hx_play_setsockopt(struct hx_node *n, const json_t *step)
 	    (pcb = hx_node_socket(n, o.socket)) != 0) {
 		err = pfk_set_encap(&n->e, pcb, hx_span(&value));
 	} else if ((pcb = hx_node_socket(n, o.socket)) != 0 &&
-	    plain_option(
-		ipm_arena_at(&n->e.ipm.arena, pcb), &o, hx_span(&value))) {
-		err = 0;
+	    (err = ipm_pcb_setopt(ipm_arena_at(&n->e.ipm.arena, pcb), o.level,
+		 o.option, hx_span(&value))) >= 0) {
+		; /* answered */
 	} else {
 		hx_octets_free(&value);
 		return unsupported_option(n, "setsockopt", &o);

@@ -373,6 +373,14 @@ take_iss(struct ipm_ip *ip, struct hx_octets *model, struct ipm_span recorded)
 	ipm_store16(tcp + 16, ipm_upper_sum(ip, IPM_PROTO_TCP, seg));
 }
 
+static bool
+is_clear6(const struct ipm_ip *ip)
+{
+	return ip->version == 6 &&
+	    (ip->proto == IPM_PROTO_TCP || ip->proto == IPM_PROTO_UDP ||
+		ip->proto == IPM_PROTO_ICMPV6);
+}
+
 /* The stack's own choice in a clear packet that is made here: flow label and
  * TCP's first sequence number. */
 static void
@@ -385,7 +393,7 @@ take_choices(struct run *r, const json_t *one, const struct kept *k)
 		return;
 	if (ipm_ip_parse(hx_span(&model), false, &ip) == IPM_R_OK &&
 	    ipm_host_owns(&r->n->e.ipm.host, &ip.src)) {
-		if (ip.version == 6 && o.len >= IPM_IP6_HLEN) {
+		if (is_clear6(&ip) && o.len >= IPM_IP6_HLEN) {
 			model.p[1] =
 			    (uint8_t)((model.p[1] & 0xf0) | (o.p[1] & 0x0f));
 			memcpy(model.p + 2, o.p + 2, 2);

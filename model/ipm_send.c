@@ -63,7 +63,7 @@ header4(struct made *w)
 	if (!ipm_ip_id(w->path, w->df, &f.id))
 		return false;
 	memcpy(f.src, w->src.octet, 4);
-	memcpy(f.dst, w->dst.octet, 4);
+	memcpy(f.dst, pcb->via.family != 0 ? pcb->via.octet : w->dst.octet, 4);
 	ipm_ip4_build(w->m.p, &f);
 	memcpy(w->m.p + IPM_IP4_HLEN, pcb->opts, pcb->opts_len);
 	w->m.p[0] = (uint8_t)(0x40 | w->hlen / 4);
@@ -283,11 +283,14 @@ size_t
 ipm_header_estimate(struct ipm_path *path, const struct ipm_pkt *m, ipm_off pcb)
 {
 	ipm_off off = ipm_policy_of(path, m, pcb, IPM_DIR_OUT, true);
-	const struct ipm_sp *sp = ipm_arena_at(&path->s->arena, off);
 	const struct ipm_request *req;
+	const struct ipm_sp *sp;
 	size_t n = 0;
 
-	if (off == 0 || sp->type != IPM_POLICY_IPSEC)
+	if (off == 0)
+		return 0;
+	sp = ipm_arena_at(&path->s->arena, off);
+	if (sp->type != IPM_POLICY_IPSEC)
 		return 0;
 	req = ipm_arena_at(&path->s->arena, sp->reqs);
 	for (size_t i = 0; i < sp->n_reqs; i++)

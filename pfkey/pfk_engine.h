@@ -114,7 +114,8 @@ int pfk_acquire(struct pfk_engine *e, const struct ipm_profile *pf,
 /*
  * setsockopt and getsockopt of the options that IPsec brings, on the socket
  * `pcb`: IP_IPSEC_POLICY (level 0, option 21), IPV6_IPSEC_POLICY (41, 28),
- * UDP_ENCAP (17, 1), TCP_MD5SIG (6, 16).
+ * UDP_ENCAP (17, 1), TCP_MD5SIG (6, 16); setsockopt also those of
+ * ipm_pcb_setopt.
  *
  *   privileged  has the caller PRIV_NETINET_IPSEC?
  *   given       what getsockopt's buffer holds at first

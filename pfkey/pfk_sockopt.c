@@ -246,8 +246,11 @@ pfk_setsockopt(struct pfk_engine *e, const struct ipm_profile *pf,
     int option, struct ipm_span value)
 {
 	enum option what;
-	int err = find_option(pcb_at(e, pcb), level, option, &what);
+	int err = ipm_pcb_setopt(pcb_at(e, pcb), level, option, value);
 
+	if (err >= 0)
+		return err;
+	err = find_option(pcb_at(e, pcb), level, option, &what);
 	switch (what) {
 	case OPT_POLICY:
 		return pfk_set_policy(e, pf, env, pcb, privileged, value);

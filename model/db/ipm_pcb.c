@@ -145,6 +145,7 @@ ipm_pcbs_digest(
 		for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++)
 			ipm_digest_number(d, numbers[i]);
 		ipm_digest_octets(d, pcb->opts, pcb->opts_len);
+		ipm_digest_addr(d, &pcb->via);
 		ipm_digest_octets(d, pcb->hop, pcb->hop_len);
 		ipm_digest_octets(d, pcb->dst, pcb->dst_len);
 		add_policies(d, a, pcb);

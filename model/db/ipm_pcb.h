@@ -31,7 +31,8 @@ struct ipm_pcb {
 	uint8_t tos;                /* IP_TOS */
 	uint8_t dontfrag;           /* IP_DONTFRAG */
 	uint8_t opts_len, hop_len, dst_len;
-	uint8_t opts[IPM_PCB_OPTS4]; /* IP_OPTIONS, filled to 4 */
+	uint8_t opts[IPM_PCB_OPTS4]; /* IP_OPTIONS as they are sent */
+	struct ipm_addr via; /* first hop of their source route; family 0 */
 	/* IPv6 hop-by-hop and destination options header: whole ones. */
 	uint8_t hop[IPM_PCB_OPTS6], dst[IPM_PCB_OPTS6];
 	ipm_off policy[IPM_N_DIRS]; /* own, 0 none */
@@ -61,6 +62,17 @@ void ipm_pcb_close(struct ipm_pcbs *t, struct ipm_arena *a, ipm_off off);
 
 ipm_off ipm_pcb_by_id(
     const struct ipm_pcbs *t, const struct ipm_arena *a, uint32_t id);
+
+/*
+ * setsockopt of what shows in the headers that the socket sends: IP_OPTIONS
+ * (level 0, option 1), IP_TOS (0, 3), IP_DONTFRAG (0, 67), IPV6_HOPOPTS (41,
+ * 49), IPV6_DSTOPTS (41, 50); an int is little endian.
+ *
+ * 0, 22 (EINVAL: malformed, or the other family's level) with nothing changed,
+ * or -1: another option.
+ */
+int ipm_pcb_setopt(
+    struct ipm_pcb *pcb, int level, int option, struct ipm_span value);
 
 /* Gives the socket its own policy of a direction (0: none any more); the one it
  * had is freed, or let go where it was a cached one. */
