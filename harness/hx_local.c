@@ -896,9 +896,18 @@ judge_output(struct local *l, const struct hx_frame *f, const char *file,
 		show(l, f, file, IPM_V_FRAGMENT, "fragment", NULL, NULL);
 		return;
 	}
+	diff = json_array();
+	if (is_drop(l->capture.o.reason)) {
+		/* Nobody could open what the host sent. */
+		add_diff(diff, "", "packet", "opens",
+		    ipm_reasons[l->capture.o.reason].name);
+		l->differing++;
+		show(l, f, file, IPM_V_TRANSMIT, "sent", NULL, diff);
+		json_decref(diff);
+		return;
+	}
 	if (l->opt->expect == NULL)
 		hand_down(l);
-	diff = json_array();
 	n = take_sent(l, f, iface, &sent);
 	if (n == 0) {
 		l->missing++;
