@@ -57,8 +57,8 @@ class Local(unittest.TestCase):
         self.assertEqual(rows[-1]['summary']['differing'], len(diffs))
 
     def test_a_changed_octet_is_found(self):
-        """TTL of the first frame that the host sent: 64 becomes 63."""
-        name = 'esp-tp4-null-sha256'
+        """TTL of the first frame that the gateway sent: 64 becomes 63."""
+        name = 'espah-tn44-aes128cbc-sha1'
         data = bytearray(octets(capture(name + '.pcap')))
         for off, n in frames(data):
             ip = off + 14
@@ -67,13 +67,14 @@ class Local(unittest.TestCase):
                 data[ip + 8] = 63
                 sent = ip
                 break
-        args = ('replay', *B, '--json', '--profile', 'freebsd-13', *DF, '-c',
-                capture(name + '.setkey'), '-r')
+        args = ('replay', *B, '--forward', '--json', '--profile',
+                'freebsd-13', *DF, '-c', capture(name + '.setkey'), '-r')
         p = run(*args, temp('ttl.pcap', bytes(data)))
         self.assertEqual(p.returncode, 1)
         self.assertIn('ip-checksum-bad', p.stdout)
         sum_ = struct.unpack_from('>H', data, sent + 10)[0] + 0x100
-        struct.pack_into('>H', data, sent + 10, sum_ % 0x10000 + sum_ // 0x10000)
+        struct.pack_into('>H', data, sent + 10,
+                         sum_ % 0x10000 + sum_ // 0x10000)
         p = run(*args, temp('ttl.pcap', bytes(data)))
         self.assertEqual(p.returncode, 1)
         diffs = [d for r in jsonl(p.stdout)[1:-1]
