@@ -7,16 +7,9 @@
  * ipm_icmp.c, ipm_forward.c): nobody else's.
  */
 
+#include "ipm_errno.h"
 #include "ipm_path.h"
 #include "ipm_stat.h"
-
-/* FreeBSD's errno values that decide something on this path. */
-enum {
-	IPM_EACCES = 13,
-	IPM_EMSGSIZE = 40,
-	IPM_ENOBUFS = 55,
-	IPM_EHOSTUNREACH = 65
-};
 
 /* What a stage says of the packet. */
 enum ipm_go {

@@ -156,14 +156,14 @@ fragments4(const struct ipout *o, enum ipm_reason *fate)
 	/* [ARCH-5.1-09] none but here: behind IPsec. */
 	if ((o->m->p[6] & 0x40) != 0 || each < 8) {
 		st->v[IPM_ST_IP_cantfrag]++;
-		return end(fate, IPM_R_TOO_BIG_DF, IPM_OUT_EMSGSIZE);
+		return end(fate, IPM_R_TOO_BIG_DF, IPM_EMSGSIZE);
 	}
 	for (size_t off = 0; off < all; off += each) {
 		bool last = all - off <= each;
 
 		st->v[IPM_ST_IP_ofragments]++;
 		if (!fragment4(o, off, last ? all - off : each, last))
-			return end(fate, IPM_R_NO_MEMORY, IPM_OUT_ENOBUFS);
+			return end(fate, IPM_R_NO_MEMORY, IPM_ENOBUFS);
 	}
 	st->v[IPM_ST_IP_fragmented]++;
 	return end(fate, o->sent, 0);
@@ -202,17 +202,17 @@ fragments6(const struct ipout *o, enum ipm_reason *fate)
 
 	if (each < 8) {
 		st->v[IPM_ST_IP6_cantfrag]++;
-		return end(fate, IPM_R_TOO_BIG_DF, IPM_OUT_EMSGSIZE);
+		return end(fate, IPM_R_TOO_BIG_DF, IPM_EMSGSIZE);
 	}
 	id = ipm_tape_take(o->path->env->random, 4);
 	if (id == NULL)
-		return end(fate, IPM_R_NO_RANDOM, IPM_OUT_EIO);
+		return end(fate, IPM_R_NO_RANDOM, IPM_EIO);
 	for (size_t off = 0; off < all; off += each) {
 		bool last = all - off <= each;
 
 		st->v[IPM_ST_IP6_ofragments]++;
 		if (!fragment6(o, id, off, last ? all - off : each, last))
-			return end(fate, IPM_R_NO_MEMORY, IPM_OUT_ENOBUFS);
+			return end(fate, IPM_R_NO_MEMORY, IPM_ENOBUFS);
 	}
 	st->v[IPM_ST_IP6_fragmented]++;
 	return end(fate, o->sent, 0);
@@ -226,12 +226,12 @@ send_out(const struct ipout *o, enum ipm_reason *fate)
 	if (o->m->len <= o->mtu)
 		return transmit(o, o->m->p, o->m->len)
 		    ? end(fate, o->sent, 0)
-		    : end(fate, IPM_R_NO_MEMORY, IPM_OUT_ENOBUFS);
+		    : end(fate, IPM_R_NO_MEMORY, IPM_ENOBUFS);
 	if (o->version == 4)
 		return fragments4(o, fate);
 	/* RFC 8200 5: a router does not fragment. */
 	if (o->forwarding)
-		return end(fate, IPM_R_TOO_BIG_DF, IPM_OUT_EMSGSIZE);
+		return end(fate, IPM_R_TOO_BIG_DF, IPM_EMSGSIZE);
 	return fragments6(o, fate);
 }
 
@@ -254,20 +254,20 @@ ipm_ip_output(struct ipm_path *path, struct ipm_pkt *m, ipm_off pcb,
 	if (o.iface < 0) {
 		ipm_out_count(
 		    path, o.version, IPM_ST_IP_noroute, IPM_ST_IP6_noroute);
-		return end(fate, IPM_R_NO_ROUTE, IPM_OUT_EHOSTUNREACH);
+		return end(fate, IPM_R_NO_ROUTE, IPM_EHOSTUNREACH);
 	}
 	ifp = &path->s->host.iface[o.iface];
 	o.mtu = ifp->mtu;
 	/* [MAN-enc-01] It sees what leaves, protected. */
 	if (!ipm_filter_pass(path, IPM_FILTER_OUT, o.iface, o.version,
 		ipm_span(m->p, m->len)))
-		return end(fate, IPM_R_FILTERED, IPM_OUT_EACCES);
+		return end(fate, IPM_R_FILTERED, IPM_EACCES);
 	/* RFC 1122 3.2.1.3 (g): no loopback address on a wire. */
 	if (!ifp->loopback &&
 	    (is_loopback_addr(&src) || is_loopback_addr(&dst))) {
 		if (o.version == 4)
 			path->s->stats.v[IPM_ST_IP_badaddr]++;
-		return end(fate, IPM_R_BAD_ADDRESS, IPM_OUT_EADDRNOTAVAIL);
+		return end(fate, IPM_R_BAD_ADDRESS, IPM_EADDRNOTAVAIL);
 	}
 	return send_out(&o, fate);
 }

@@ -6,20 +6,8 @@
  * ipm_ipout.c, ipm_send.c): nobody else's.
  */
 
+#include "ipm_errno.h"
 #include "ipm_path.h"
-
-/* FreeBSD's errno values that this path answers with. */
-enum {
-	IPM_OUT_EIO = 5,
-	IPM_OUT_ENXIO = 6,
-	IPM_OUT_EACCES = 13,
-	IPM_OUT_EINVAL = 22,
-	IPM_OUT_EMSGSIZE = 40,
-	IPM_OUT_EADDRNOTAVAIL = 49,
-	IPM_OUT_ENETUNREACH = 51,
-	IPM_OUT_ENOBUFS = 55,
-	IPM_OUT_EHOSTUNREACH = 65
-};
 
 static inline uint8_t
 ipm_out_version(const struct ipm_pkt *m)

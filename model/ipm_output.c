@@ -170,7 +170,7 @@ choose_sa(struct bundle *b, ipm_off *sa, int *err)
 			&b->path->s->sysctls, request(b)->proto)) {
 			(void)ipm_stats_reason(&b->path->s->stats,
 			    IPM_R_PROTO_DISABLED, request(b)->proto);
-			*err = IPM_OUT_EHOSTUNREACH;
+			*err = IPM_EHOSTUNREACH;
 			b->fate = IPM_R_PROTO_DISABLED;
 			return REQ_END;
 		}
@@ -197,16 +197,6 @@ choose_sa(struct bundle *b, ipm_off *sa, int *err)
 
 /* --- the outer header ------------------------------------------------------ */
 
-static bool
-unspecified(const struct ipm_addr *a)
-{
-	uint8_t any = 0;
-
-	for (size_t i = 0; i < ipm_addr_len(a); i++)
-		any |= a->octet[i];
-	return any == 0;
-}
-
 /* A transport request whose SA ends elsewhere encapsulates as well. */
 static bool
 encapsulates(const struct bundle *b, const struct ipm_sa *sa)
@@ -215,7 +205,7 @@ encapsulates(const struct bundle *b, const struct ipm_sa *sa)
 
 	return request(b)->mode == IPM_MODE_TUNNEL ||
 	    sa->dst.family != b->version ||
-	    (!unspecified(&sa->dst) && !ipm_addr_equal(&sa->dst, &dst));
+	    (!ipm_addr_is_zero(&sa->dst) && !ipm_addr_equal(&sa->dst, &dst));
 }
 
 /* The stack's form of a link-local address: its zone in the second word. */
@@ -261,8 +251,8 @@ encapsulate(struct bundle *b, const struct ipm_sa *sa)
 		.ttl = v4 ? s->host.ttl : s->host.hlim };
 	size_t len;
 
-	if (sa->src.family != sa->dst.family || unspecified(&sa->src) ||
-	    unspecified(&sa->dst))
+	if (sa->src.family != sa->dst.family || ipm_addr_is_zero(&sa->src) ||
+	    ipm_addr_is_zero(&sa->dst))
 		return IPM_R_TUNNEL_ENDS_BAD;
 	if (v4) {
 		e.df = ipm_knob_df_outer(s->sysctls.v[IPM_SV_DFBIT], b->version,
@@ -296,7 +286,7 @@ refused(struct bundle *b, enum ipm_reason fate)
 static int
 errno_of_encap(enum ipm_reason r)
 {
-	return r == IPM_R_TOO_BIG ? IPM_OUT_ENXIO : ipm_reasons[r].err;
+	return r == IPM_R_TOO_BIG ? IPM_ENXIO : ipm_reasons[r].err;
 }
 
 /* enc0 and the outer header, up to the transform. */
@@ -306,7 +296,7 @@ prepare(struct bundle *b, ipm_off sa, int *err)
 	struct ipm_pkt *m = b->m;
 	enum ipm_reason r;
 
-	*err = IPM_OUT_EACCES;
+	*err = IPM_EACCES;
 	/* [MAN-enc-01] [MAN-enc-04] */
 	if (!ipm_enc(b->path, sa_at(b, sa), true, true, b->version,
 		ipm_span(m->p, m->len)))
@@ -447,7 +437,7 @@ ipm_ipsec_output(struct ipm_path *path, struct ipm_pkt *m, ipm_off pcb,
 		ipm_out_count(path, version, IPM_ST_IPS4_out_polvio,
 		    IPM_ST_IPS6_out_polvio);
 		*fate = IPM_R_POLICY_DISCARD;
-		return IPM_OUT_EACCES;
+		return IPM_EACCES;
 	}
 	err = ((const struct ipm_sp *)ipm_arena_at(&path->s->arena, b.sp))
 		    ->n_reqs == 0
@@ -484,7 +474,7 @@ ipm_output(struct ipm_path *path, ipm_off pcb, struct ipm_span packet, int *err)
 	struct ipm_pkt m = { .p = path->work->out[0], .rcvif = -1 };
 	enum ipm_reason fate;
 
-	*err = IPM_OUT_EINVAL;
+	*err = IPM_EINVAL;
 	if (packet.len < IPM_IP4_HLEN || packet.len > IPM_IP_MAX ||
 	    (packet.p[0] >> 4 == 6 && packet.len < IPM_IP6_HLEN) ||
 	    (packet.p[0] >> 4 != 4 && packet.p[0] >> 4 != 6))
@@ -494,7 +484,7 @@ ipm_output(struct ipm_path *path, ipm_off pcb, struct ipm_span packet, int *err)
 	memmove(m.p, packet.p, packet.len);
 	if (ipm_derived_sync(path->d, &path->s->sad, &path->s->arena) !=
 	    IPM_OK) {
-		*err = IPM_OUT_ENOBUFS;
+		*err = IPM_ENOBUFS;
 		fate = ipm_out_end(path, &m, IPM_R_NO_MEMORY);
 	} else {
 		fate = output(path, &m, pcb, err);

@@ -16,11 +16,7 @@
 static void
 take_zone(struct ipm_addr *a)
 {
-	bool link = a->family == 6 &&
-	    ((a->octet[0] == 0xfe && (a->octet[1] & 0xc0) == 0x80) ||
-		(a->octet[0] == 0xff && (a->octet[1] & 0x0f) == 2));
-
-	if (!link)
+	if (!ipm_addr_is_link_local(a))
 		return;
 	a->scope = ipm_load16(a->octet + 2);
 	ipm_store16(a->octet + 2, 0);
@@ -192,23 +188,13 @@ of_socket(struct ipm_path *path, ipm_off off, enum ipm_dir dir, ipm_off *sp)
 	return *sp != 0 || pcb->cached_default[dir];
 }
 
-static bool
-is_zero(const struct ipm_addr *a)
-{
-	uint8_t any = 0;
-
-	for (size_t i = 0; i < sizeof a->octet; i++)
-		any |= a->octet[i];
-	return any == 0;
-}
-
 /* A connected socket remembers what it was given (ipsec_cachepolicy). */
 static void
 remember(struct ipm_path *path, ipm_off off, enum ipm_dir dir, ipm_off sp)
 {
 	struct ipm_pcb *pcb = pcb_at(path, off);
 
-	if (is_zero(&pcb->faddr))
+	if (ipm_addr_is_zero(&pcb->faddr))
 		return;
 	if (sp == 0)
 		pcb->cached_default[dir] = 1;

@@ -181,17 +181,17 @@ seal_esp(struct seal *s)
 	total = s->hlen + (esp->old ? 4U : 8U) + esp->enc->iv_len + in.len +
 	    c.pad_len + 2U + ipm_esp_icv_len(esp);
 	if (total > 65535)
-		return refuse_counted(s, IPM_R_TOO_BIG, IPM_OUT_EMSGSIZE);
+		return refuse_counted(s, IPM_R_TOO_BIG, IPM_EMSGSIZE);
 	st->v[IPM_ST_ESP_obytes] += in.len;
 	if (!next_seq(s, &c.seq))
-		return refuse_counted(s, IPM_R_SEQ_OVERFLOW, IPM_OUT_EACCES);
+		return refuse_counted(s, IPM_R_SEQ_OVERFLOW, IPM_EACCES);
 	if (!ipm_esp_pad_make(esp, s->path->env->random, &c))
-		return refuse(IPM_R_NO_RANDOM, IPM_OUT_EIO);
+		return refuse(IPM_R_NO_RANDOM, IPM_EIO);
 	/* The number is spent, whatever comes. */
 	if (fault(s, IPM_FAULT_NOMEM))
-		return refuse_counted(s, IPM_R_NO_MEMORY, IPM_OUT_ENOBUFS);
+		return refuse_counted(s, IPM_R_NO_MEMORY, IPM_ENOBUFS);
 	if (!make_iv(s, esp->enc, c.iv))
-		return refuse(IPM_R_NO_RANDOM, IPM_OUT_EIO);
+		return refuse(IPM_R_NO_RANDOM, IPM_EIO);
 	if (fault(s, IPM_FAULT_CIPHER) ||
 	    ipm_esp_seal(esp, &c, next_header(s), in, s->out + s->hlen,
 		IPM_OUT_CAP - s->hlen, &len) != IPM_OK)
@@ -230,21 +230,21 @@ seal_ah(struct seal *s)
 	ahlen = ipm_ah_len(ah, s->version, fill_to(s->path->pf));
 	c.fill_len = (uint8_t)(ahlen - ipm_ah_len(ah, s->version, 1));
 	if (ahlen + s->m->len > 65535)
-		return refuse_counted(s, IPM_R_TOO_BIG, IPM_OUT_EMSGSIZE);
+		return refuse_counted(s, IPM_R_TOO_BIG, IPM_EMSGSIZE);
 	st->v[IPM_ST_AH_obytes] += in.len;
 	if (!next_seq(s, &c.seq))
-		return refuse_counted(s, IPM_R_SEQ_OVERFLOW, IPM_OUT_EACCES);
+		return refuse_counted(s, IPM_R_SEQ_OVERFLOW, IPM_EACCES);
 	if (fault(s, IPM_FAULT_NOMEM))
-		return refuse_counted(s, IPM_R_NO_MEMORY, IPM_OUT_ENOBUFS);
+		return refuse_counted(s, IPM_R_NO_MEMORY, IPM_ENOBUFS);
 	if (!make_iv(s, ah->auth, c.iv))
-		return refuse(IPM_R_NO_RANDOM, IPM_OUT_EIO);
+		return refuse(IPM_R_NO_RANDOM, IPM_EIO);
 	if (!fault(s, IPM_FAULT_CIPHER))
 		r = ipm_ah_seal(ah, s->path->pf, &knobs, &c,
 		    ipm_span(s->m->p, s->hlen), s->version, s->proto_off,
 		    next_header(s), in, true, s->out, IPM_OUT_CAP, &len);
 	/* A header that cannot be walked is told to the sender, uncounted. */
 	if (r == IPM_R_OPTION_BAD || r == IPM_R_EXT_BAD)
-		return refuse(r, IPM_OUT_EINVAL);
+		return refuse(r, IPM_EINVAL);
 	if (r != IPM_R_OK)
 		return refuse_counted(s, IPM_R_CRYPTO_FAILED, 0);
 	ipm_stats_use(st, s->path->pf, IPM_SG_AH, ipm_sa_auth_number(s->sa));
@@ -289,10 +289,10 @@ seal_ipcomp(struct seal *s)
 	}
 	st->v[IPM_ST_IPCOMP_output]++;
 	if (s->m->len + IPM_IPCOMP_HLEN > 65535)
-		return refuse_counted(s, IPM_R_TOO_BIG, IPM_OUT_EMSGSIZE);
+		return refuse_counted(s, IPM_R_TOO_BIG, IPM_EMSGSIZE);
 	st->v[IPM_ST_IPCOMP_obytes] += s->m->len - s->hlen;
 	if (fault(s, IPM_FAULT_NOMEM))
-		return refuse_counted(s, IPM_R_NO_MEMORY, IPM_OUT_ENOBUFS);
+		return refuse_counted(s, IPM_R_NO_MEMORY, IPM_ENOBUFS);
 	if (deflate(s, &len, &made) != IPM_OK)
 		return refuse_counted(s, IPM_R_DEFLATE_FAILED, 0);
 	ipm_stats_use(st, s->path->pf, IPM_SG_IPCOMP,
@@ -320,7 +320,7 @@ ipm_seal(struct ipm_path *path, struct ipm_pkt *m, ipm_off sa)
 	s.dsa = ipm_derived_of(path->d, &path->s->arena, sa);
 	/* [MAN-crypto-01] Never in the clear for want of a provider. */
 	if (s.dsa == NULL || s.dsa->err != IPM_OK)
-		return refuse_counted(&s, IPM_R_NO_PROVIDER, IPM_OUT_ENXIO);
+		return refuse_counted(&s, IPM_R_NO_PROVIDER, IPM_ENXIO);
 	return s.sa->proto == IPM_PROTO_ESP ? seal_esp(&s) : seal_ah(&s);
 }
 

@@ -28,16 +28,6 @@ struct made {
 	bool df;
 };
 
-static bool
-bound(const struct ipm_addr *a)
-{
-	uint8_t any = 0;
-
-	for (size_t i = 0; i < sizeof a->octet; i++)
-		any |= a->octet[i];
-	return any != 0;
-}
-
 /* Where the segment goes in the packet: behind the IP header and IPv4 options.
  */
 static uint8_t *
@@ -163,7 +153,7 @@ send_segment(struct made *w, size_t len, size_t sum_at, int *err)
 	if (w->dst.family == 6)
 		header6(w);
 	else if (!header4(w)) {
-		*err = IPM_OUT_EIO;
+		*err = IPM_EIO;
 		return IPM_R_NO_RANDOM;
 	}
 	checksum(w, sum_at);
@@ -180,12 +170,12 @@ choose_ends(struct made *w, const struct ipm_addr *to, int *err)
 	w->src = w->pcb->laddr;
 	if (ipm_host_is_broadcast(h, to)) {
 		/* SO_BROADCAST is not modelled. */
-		*err = IPM_OUT_EACCES;
+		*err = IPM_EACCES;
 		return IPM_R_BAD_ADDRESS;
 	}
-	if (bound(&w->src) || ipm_host_source(h, to, &w->src))
+	if (!ipm_addr_is_zero(&w->src) || ipm_host_source(h, to, &w->src))
 		return IPM_R_OK;
-	*err = to->family == 4 ? IPM_OUT_ENETUNREACH : IPM_OUT_EHOSTUNREACH;
+	*err = to->family == 4 ? IPM_ENETUNREACH : IPM_EHOSTUNREACH;
 	return IPM_R_NO_SOURCE;
 }
 
@@ -199,7 +189,7 @@ begin(struct made *w, struct ipm_path *path, ipm_off pcb,
 	ipm_loop_enter(path);
 	if (ipm_derived_sync(path->d, &path->s->sad, &path->s->arena) !=
 	    IPM_OK) {
-		*err = IPM_OUT_ENOBUFS;
+		*err = IPM_ENOBUFS;
 		return IPM_R_NO_MEMORY;
 	}
 	return choose_ends(w, to, err);
@@ -240,7 +230,7 @@ ipm_udp_send(struct ipm_path *path, ipm_off pcb, const struct ipm_addr *to,
 		return finish(&w, r);
 	udp = segment(&w);
 	if (len > 65535 || (to->family == 4 && w.hlen + len > 65535)) {
-		*err = IPM_OUT_EMSGSIZE;
+		*err = IPM_EMSGSIZE;
 		w.m.p = NULL;
 		return finish(&w, IPM_R_TOO_BIG);
 	}

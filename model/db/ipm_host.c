@@ -199,15 +199,6 @@ ipm_host_route(const struct ipm_host *h, const struct ipm_addr *dst,
 	return best;
 }
 
-/* fe80::/10, and multicast of the link's scope. */
-static bool
-is_link_local(const struct ipm_addr *a)
-{
-	return a->family == 6 &&
-	    ((a->octet[0] == 0xfe && (a->octet[1] & 0xc0) == 0x80) ||
-		(a->octet[0] == 0xff && (a->octet[1] & 0x0f) == 2));
-}
-
 /* How well an address serves: 0 not at all. */
 static unsigned
 fitness(const struct ipm_ifaddr *own, const struct ipm_addr *dst,
@@ -217,7 +208,7 @@ fitness(const struct ipm_ifaddr *own, const struct ipm_addr *dst,
 
 	if (own->addr.family != dst->family)
 		return 0;
-	if (is_link_local(&own->addr) == is_link_local(dst))
+	if (ipm_addr_is_link_local(&own->addr) == ipm_addr_is_link_local(dst))
 		fit += 2;
 	if (in_net(next, &own->addr, own->prefix))
 		fit += 1;

@@ -1,8 +1,7 @@
 #include <string.h>
 
+#include "../ipm_errno.h"
 #include "ipm_pcb.h"
-
-#define EINVAL_ 22
 
 enum {
 	EOL = 0,
@@ -23,7 +22,7 @@ set_options(struct ipm_pcb *pcb, struct ipm_span v)
 	size_t n = v.len, len;
 
 	if (n > sizeof p || n % 4 != 0)
-		return EINVAL_;
+		return IPM_EINVAL;
 	if (n != 0)
 		memcpy(p, v.p, n);
 	for (size_t off = 0; off < n && p[off] != EOL; off += len) {
@@ -31,12 +30,12 @@ set_options(struct ipm_pcb *pcb, struct ipm_span v)
 		if (p[off] == NOP)
 			continue;
 		if (n - off < 2 || p[off + 1] < 2 || p[off + 1] > n - off)
-			return EINVAL_;
+			return IPM_EINVAL;
 		len = p[off + 1];
 		if (p[off] != LSRR && p[off] != SSRR)
 			continue;
 		if (len < 7)
-			return EINVAL_;
+			return IPM_EINVAL;
 		via.family = 4;
 		memcpy(via.octet, p + off + 3, 4);
 		memmove(p + off + 3, p + off + 7, n - off - 7);
@@ -57,7 +56,7 @@ set_header(uint8_t *to, uint8_t *len, struct ipm_span v)
 	if (v.len != 0 &&
 	    (v.len < 8 || v.len > IPM_PCB_OPTS6 ||
 		v.len != ((size_t)v.p[1] + 1) * 8))
-		return EINVAL_;
+		return IPM_EINVAL;
 	if (v.len != 0)
 		memcpy(to, v.p, v.len);
 	*len = (uint8_t)v.len;
@@ -68,7 +67,7 @@ static int
 set_octet(uint8_t *to, struct ipm_span v, bool flag)
 {
 	if (v.len < 4)
-		return EINVAL_;
+		return IPM_EINVAL;
 	*to = flag ? (v.p[0] | v.p[1] | v.p[2] | v.p[3]) != 0 : v.p[0];
 	return 0;
 }
@@ -88,7 +87,7 @@ ipm_pcb_setopt(
 	if (i == sizeof rows / sizeof rows[0])
 		return -1;
 	if ((level == 41) != (pcb->family == 6))
-		return EINVAL_;
+		return IPM_EINVAL;
 	switch (i) {
 	case 0:
 		return set_options(pcb, value);

@@ -12,6 +12,24 @@ ipm_addr_equal(const struct ipm_addr *a, const struct ipm_addr *b)
 	    memcmp(a->octet, b->octet, ipm_addr_len(a)) == 0;
 }
 
+bool
+ipm_addr_is_zero(const struct ipm_addr *a)
+{
+	static const uint8_t zero[sizeof a->octet];
+
+	return memcmp(a->octet, zero, sizeof zero) == 0;
+}
+
+bool
+ipm_addr_is_link_local(const struct ipm_addr *a)
+{
+	uint8_t first = a->octet[0], second = a->octet[1];
+
+	return a->family == 6 &&
+	    ((first == 0xfe && (second & 0xc0) == 0x80) ||
+		(first == 0xff && (second & 0x0f) == 2));
+}
+
 /* In place: ipm_ip_parse has zeroed the rest. */
 static void
 set_addr(struct ipm_addr *a, uint8_t family, const uint8_t *p, size_t len)

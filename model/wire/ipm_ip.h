@@ -40,6 +40,10 @@ struct ipm_addr {
 };
 
 bool ipm_addr_equal(const struct ipm_addr *a, const struct ipm_addr *b);
+/* All octets zero: the unspecified address, or one not bound. */
+bool ipm_addr_is_zero(const struct ipm_addr *a);
+/* fe80::/10, or IPv6 multicast of the link's scope: it has a zone. */
+bool ipm_addr_is_link_local(const struct ipm_addr *a);
 
 /* Octets of an address of this family: 4 or 16. */
 static inline size_t

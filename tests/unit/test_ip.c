@@ -645,3 +645,34 @@ Test(ip, rfc5952_text_is_that_of_inet_ntop)
 		cr_assert_str_eq(ipm_addr_text(&a, got), want);
 	}
 }
+
+/* RFC 4291 2.4, 2.5.6, 2.7: what has a zone. */
+Test(ip, kinds_of_addresses)
+{
+	static const struct {
+		uint8_t family, first, second, last;
+		bool zero, link;
+	} rows[] = {
+		{ 4, 0, 0, 0, true, false },
+		{ 4, 0xfe, 0x80, 0, false, false },
+		{ 6, 0, 0, 0, true, false },
+		{ 6, 0, 0, 1, false, false },
+		{ 6, 0xfe, 0x80, 1, false, true },
+		{ 6, 0xfe, 0xbf, 1, false, true },
+		{ 6, 0xfe, 0xc0, 1, false, false },
+		{ 6, 0xff, 0x02, 1, false, true },
+		{ 6, 0xff, 0x12, 1, false, true },
+		{ 6, 0xff, 0x05, 1, false, false },
+	};
+
+	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+		struct ipm_addr a = { .family = rows[i].family };
+
+		a.octet[0] = rows[i].first;
+		a.octet[1] = rows[i].second;
+		a.octet[a.family == 4 ? 3 : 15] = rows[i].last;
+		cr_expect_eq(ipm_addr_is_zero(&a), rows[i].zero, "%zu", i);
+		cr_expect_eq(
+		    ipm_addr_is_link_local(&a), rows[i].link, "%zu", i);
+	}
+}
