@@ -154,8 +154,8 @@ quote4(struct ipm_span p)
 
 	/* All of a TCP header. */
 	if (p.p[9] == IPM_PROTO_TCP && data >= 20 &&
-	    (p.p[hlen + 12] >> 4) * 4U > most)
-		most = (p.p[hlen + 12] >> 4) * 4U;
+	    (size_t)(p.p[hlen + 12] >> 4) * 4 > most)
+		most = (size_t)(p.p[hlen + 12] >> 4) * 4;
 	return hlen + (data < most ? data : most);
 }
 

@@ -119,9 +119,9 @@ enum ipm_go ipm_udp_ipsec_input(
 /* An IP-in-IP packet that an IPcomp tunnel declined to compress (facts 2.8). */
 enum ipm_go ipm_ipcomp_plain(struct ipm_in *in);
 
-/* A transform is undone (facts datapath 2.7): m has its payload behind the
+/* The transform of the SA at off is undone (facts datapath 2.7): m has its payload behind the
  * header [0, in->off), whose protocol octet is right. */
-enum ipm_go ipm_decap(struct ipm_in *in, ipm_off sa);
+enum ipm_go ipm_decap(struct ipm_in *in, ipm_off off);
 
 /* The checksum behind a NAT (facts datapath 2.9). */
 void ipm_natt_repair(struct ipm_in *in, const struct ipm_sa *sa, uint8_t proto);

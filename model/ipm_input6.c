@@ -123,7 +123,7 @@ header_end(struct ipm_in *in, size_t *end)
 {
 	if (in->m.len < in->off + 8)
 		return ipm_in_drop(in, IPM_ST_IP6_tooshort, IPM_R_EXT_BAD);
-	*end = in->off + (in->m.p[in->off + 1] + 1U) * 8U;
+	*end = in->off + ((size_t)in->m.p[in->off + 1] + 1) * 8;
 	if (*end > in->m.len)
 		return ipm_in_drop(in, IPM_ST_IP6_tooshort, IPM_R_EXT_BAD);
 	return IPM_GO_ON;

@@ -574,8 +574,6 @@ ipm_udp_ipsec_input(struct ipm_in *in, uint16_t sport, uint16_t dport)
 
 	if (data.len < 4 || ipm_load32(data.p) == 0)
 		return IPM_GO_ON;
-	if (in->family == 6)
-		return ipm_in_drop(in, IPM_ST_ESP_nopf, IPM_R_ENCAP_MISMATCH);
 	if (!ipm_knob_enabled(&in->path->s->sysctls, IPM_PROTO_ESP) &&
 	    ipm_sw(in->path->pf, IPM_SW_NATT_ESP_ENABLE) == IPM_NATT_OBEY)
 		return ipm_in_drop(in, IPM_ST_ESP_pdrops, IPM_R_PROTO_DISABLED);
