@@ -9,6 +9,7 @@
 #include "hx_fields.h"
 #include "hx_pcap_out.h"
 #include "hx_run.h"
+#include "hx_scen_recording.h"
 #include "hx_stats.h"
 
 static const char run_usage[] =
@@ -18,7 +19,8 @@ static const char run_usage[] =
     "       ipsecsim sweep [OPTION...] NAME=VALUE,VALUE... SCENARIO\n"
     "\n"
     "run holds each event's effects against what the scenario expects of it.\n"
-    "record prints the scenario with the effects as expectations.\n"
+    "record prints the scenario with the effects as expectations; with --case,\n"
+    "the case of a recording as a scenario with the model's effects.\n"
     "bisect prints the first event after which the run and its expectations\n"
     "part, or, with --against, the runs under two profiles.\n"
     "sweep repeats the last packet of the scenario under every combination\n"
@@ -31,6 +33,7 @@ static const char run_usage[] =
     "  -q, --quiet           run: only what does not hold, and the summary\n"
     "  --enc FILE            run: what enc0 captures, as a pcap of DLT_ENC\n"
     "  --stats PROTOCOL      run: the counters afterwards, as netstat -sp does\n"
+    "  --case ID             record: of this recording; wants --show-keys\n"
     "  --show-keys           record: print PF_KEY messages that hold keys\n"
     "\n"
     "Exit status 0: all holds; 1: something does not; 2: bad usage or input.\n";
@@ -41,7 +44,7 @@ struct opts {
 	bool fixed; /* --profile was given */
 	bool json, quiet, show_keys, has_against;
 	struct ipm_profile against;
-	const char *enc;
+	const char *enc, *one_case;
 	enum ipm_stat_group stats; /* IPM_N_STAT_GROUPS: none */
 	char **words;
 	int n_words;
@@ -112,6 +115,8 @@ read_opts(struct opts *o, int argc, char **argv)
 			o->fixed = true;
 		} else if (strcmp(a, "--enc") == 0)
 			o->enc = argv[++i];
+		else if (strcmp(a, "--case") == 0)
+			o->one_case = argv[++i];
 		else if (strcmp(a, "--stats") == 0) {
 			o->stats = hx_stats_group(argv[++i]);
 			if (o->stats == IPM_N_STAT_GROUPS)
@@ -129,6 +134,8 @@ read_opts(struct opts *o, int argc, char **argv)
 	o->n_words = argc - i;
 	if (o->has_against && strcmp(o->command, "bisect") != 0)
 		return bad(o, "unknown option", "--against");
+	if (o->one_case != NULL && strcmp(o->command, "record") != 0)
+		return bad(o, "unknown option", "--case");
 	if (strcmp(o->command, "run") != 0 &&
 	    (o->enc != NULL || o->stats != IPM_N_STAT_GROUPS))
 		return bad(
@@ -305,6 +312,37 @@ print_effects(const struct hx_run *r, bool show_keys)
 		(void)printf("> nothing\n");
 }
 
+/* The case of a recording as a scenario. */
+static bool
+read_case(const struct opts *o, struct hx_scen *s, struct hx_err *err)
+{
+	const char *file = o->words[0];
+	json_error_t je;
+	json_t *root = json_load_file(file, JSON_REJECT_DUPLICATES, &je);
+	char *text = NULL;
+	size_t len = 0;
+	FILE *f = NULL;
+	bool ok = false;
+
+	if (root == NULL)
+		hx_err_set(err, file, je.line > 0 ? (unsigned)je.line : 0, 0,
+		    "%s", je.text);
+	else if (!hx_scen_is_recording(root))
+		hx_err_set(err, file, 0, 0, "no recording with cases");
+	else if ((f = open_memstream(&text, &len)) == NULL)
+		hx_err_set(err, file, 0, 0, "out of memory");
+	else
+		ok = hx_scen_from_recording(root, file, o->one_case, f, err);
+	if (f != NULL)
+		(void)fclose(f);
+	ok = ok && hx_scen_parse(text, len, file, s, err);
+	if (text != NULL)
+		ipm_wipe(text, len);
+	free(text);
+	json_decref(root);
+	return ok;
+}
+
 int
 hx_cmd_record(int argc, char **argv)
 {
@@ -319,7 +357,11 @@ hx_cmd_record(int argc, char **argv)
 	if (o.n_words != 1)
 		return bad(&o, "takes one scenario, not",
 		    o.n_words == 0 ? "none" : o.words[1]);
-	if (!hx_scen_read(o.words[0], &s, &err)) {
+	if (o.one_case != NULL && !o.show_keys)
+		return bad(&o, "a case's requests hold keys: --case wants",
+		    "--show-keys");
+	if (!(o.one_case != NULL ? read_case(&o, &s, &err)
+				 : hx_scen_read(o.words[0], &s, &err))) {
 		say(&err);
 		return 2;
 	}

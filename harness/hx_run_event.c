@@ -540,16 +540,30 @@ static const struct {
 } options[] = { { "policy4", 0, 21 }, { "policy6", 41, 28 }, { "encap", 17, 1 },
 	{ "md5", 6, 16 } };
 
+/* A name of the list, or LEVEL:OPTION in numbers. */
 static bool
 opt_of(const char *name, struct pfk_event *ev)
 {
+	const char *colon = strchr(name, ':');
+	char level[16];
+	int64_t l, o;
+
 	for (size_t i = 0; i < sizeof options / sizeof options[0]; i++)
 		if (strcmp(options[i].name, name) == 0) {
 			ev->level = options[i].level;
 			ev->option = options[i].option;
 			return true;
 		}
-	return false;
+	if (colon == NULL || (size_t)(colon - name) >= sizeof level)
+		return false;
+	memcpy(level, name, (size_t)(colon - name));
+	level[colon - name] = '\0';
+	if (!hx_number_to(level, INT32_MAX, &l) ||
+	    !hx_number_to(colon + 1, INT32_MAX, &o))
+		return false;
+	ev->level = (int)l;
+	ev->option = (int)o;
+	return true;
 }
 
 /* The octets of an option's value: hexadecimal digits, a number (32 bits), or
@@ -562,7 +576,9 @@ opt_value(const char *text, bool policy, uint8_t *out, size_t cap, size_t *len,
 	int64_t v;
 	size_t at;
 
-	if (policy && strlen(text) >= 16 && hx_hex_read(text, &o)) {
+	if (strncmp(text, "hex=", 4) == 0
+		? hx_make_payload(text, &o)
+		: policy && strlen(text) >= 16 && hx_hex_read(text, &o)) {
 		bool fits = o.len <= cap;
 
 		if (fits)
@@ -598,7 +614,9 @@ ev_setopt(struct hx_run *r, const struct hx_scen_line *l, bool go, char *why,
 
 	if (!opt_of(l->word[2], &ev))
 		return hx_run_no(why, len,
-		    "%s: expected policy4, policy6, encap or md5", l->word[2]);
+		    "%s: expected policy4, policy6, encap, md5 or "
+		    "LEVEL:OPTION",
+		    l->word[2]);
 	if (!opt_value(l->word[3], l->word[2][0] == 'p', value, sizeof value,
 		&n, why, len))
 		return false;
@@ -627,7 +645,9 @@ ev_getopt(struct hx_run *r, const struct hx_scen_line *l, bool go, char *why,
 
 	if (!opt_of(l->word[2], &ev))
 		return hx_run_no(why, len,
-		    "%s: expected policy4, policy6, encap or md5", l->word[2]);
+		    "%s: expected policy4, policy6, encap, md5 or "
+		    "LEVEL:OPTION",
+		    l->word[2]);
 	if (l->n == 4 &&
 	    !opt_value(l->word[3], l->word[2][0] == 'p', value, sizeof value,
 		&n, why, len))

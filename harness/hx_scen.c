@@ -175,27 +175,21 @@ add_line(struct hx_scen *s, size_t *cap, unsigned number, char *text,
 	return true;
 }
 
-bool
-hx_scen_read(const char *file, struct hx_scen *s, struct hx_err *err)
+/* s->texts has len octets and a NUL: becomes lines. */
+static bool
+parse(struct hx_scen *s, size_t len, struct hx_err *err)
 {
-	size_t len, cap = 0;
+	size_t cap = 0;
 	unsigned number = 1;
 
-	memset(s, 0, sizeof *s);
-	s->file = file;
-	s->texts = slurp(file, &len, err);
-	if (s->texts == NULL)
-		return false;
+	s->len = len;
 	if (memchr(s->texts, '\0', len) != NULL) {
-		hx_err_set(err, file, 0, 0, "not a text file");
-		hx_scen_free(s);
+		hx_err_set(err, s->file, 0, 0, "not a text file");
 		return false;
 	}
-	s->len = len;
 	s->words = malloc(len + 1);
 	if (s->words == NULL) {
-		hx_err_set(err, file, 0, 0, "out of memory");
-		hx_scen_free(s);
+		hx_err_set(err, s->file, 0, 0, "out of memory");
 		return false;
 	}
 	for (size_t i = 0; i < len; i++)
@@ -206,13 +200,43 @@ hx_scen_read(const char *file, struct hx_scen *s, struct hx_err *err)
 		size_t n = strlen(s->texts + at);
 
 		if (!add_line(
-			s, &cap, number, s->texts + at, s->words + at, err)) {
-			hx_scen_free(s);
+			s, &cap, number, s->texts + at, s->words + at, err))
 			return false;
-		}
 		at += n + 1;
 	}
-	if (check_order(s, err))
+	return check_order(s, err);
+}
+
+bool
+hx_scen_parse(const char *text, size_t len, const char *file, struct hx_scen *s,
+    struct hx_err *err)
+{
+	memset(s, 0, sizeof *s);
+	s->file = file;
+	s->texts = malloc(len + 1);
+	if (s->texts == NULL) {
+		hx_err_set(err, file, 0, 0, "out of memory");
+		return false;
+	}
+	memcpy(s->texts, text, len);
+	s->texts[len] = '\0';
+	if (parse(s, len, err))
+		return true;
+	hx_scen_free(s);
+	return false;
+}
+
+bool
+hx_scen_read(const char *file, struct hx_scen *s, struct hx_err *err)
+{
+	size_t len;
+
+	memset(s, 0, sizeof *s);
+	s->file = file;
+	s->texts = slurp(file, &len, err);
+	if (s->texts == NULL)
+		return false;
+	if (parse(s, len, err))
 		return true;
 	hx_scen_free(s);
 	return false;

@@ -45,6 +45,10 @@ struct hx_scen {
  * expectation before any event, too many words.
  */
 bool hx_scen_read(const char *file, struct hx_scen *s, struct hx_err *err);
+/* The same from a text of len octets, which is copied; `file` is what errors
+ * call it. */
+bool hx_scen_parse(const char *text, size_t len, const char *file,
+    struct hx_scen *s, struct hx_err *err);
 void hx_scen_free(struct hx_scen *s); /* wipes: keys may stand in it */
 
 #endif

@@ -1,5 +1,6 @@
 """Scenarios: run, record, bisect, sweep."""
 import glob
+import json
 import os
 import unittest
 
@@ -96,6 +97,30 @@ setkey dump esp ;
         p = self.scenario(text, '--show-keys', command='record')
         shown = [x for x in p.stdout.splitlines() if x.startswith('>')]
         self.assertTrue([x for x in shown if KEY[2:] in x])
+
+    def test_record_a_case(self):
+        """A recorded case runs as a scenario and sends what was recorded."""
+        path = os.path.join(TOP, 'vectors', 'freebsd', 'sysctl-effects.json')
+        p = run('record', '--case', 'ecn-out-one-6in6-inet', path)
+        self.assertEqual(p.returncode, 2)
+        p = run('record', '--show-keys', '--case', 'no-such-case', path)
+        self.assertEqual(p.returncode, 2)
+        p = run('record', '--show-keys', '--case', 'ecn-out-one-6in6-inet',
+                path)
+        self.assertEqual(p.returncode, 0, p.stderr)
+        with open(path) as f:
+            case = next(c for c in json.load(f)['cases']
+                        if c['id'] == 'ecn-out-one-6in6-inet')
+        recorded = [e['packet'] for s in case['steps']
+                    for e in s.get('emitted', [])]
+        sent = [x.split()[3] for x in p.stdout.splitlines()
+                if x.startswith('> transmit')]
+        self.assertEqual(len(sent), len(recorded))
+        for a, b in zip(sent, recorded):
+            # NULL cipher and no free choice but the flow label.
+            self.assertEqual(a[80:], b[80:])
+        again = self.scenario(p.stdout)
+        self.assertEqual(again.returncode, 0, again.stdout)
 
     def test_bisect_expectations(self):
         p = self.scenario(TUNNEL + PACKET + SENT % 1, command='bisect')
