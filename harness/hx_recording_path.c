@@ -711,6 +711,30 @@ open_named(struct hx_node *n, const json_t *delivered)
 }
 
 enum hx_step_end
+hx_play_advance(struct hx_node *n, const json_t *step)
+{
+	const json_t *seconds = json_object_get(step, "seconds");
+	enum hx_step_end e;
+	struct run *r;
+
+	if (!json_is_integer(seconds) || json_integer_value(seconds) < 0 ||
+	    json_integer_value(seconds) > UINT32_MAX)
+		return hx_step_says(
+		    n, HX_STEP_MALFORMED, "seconds is no number of 32 bits");
+	hx_node_acquires(n, json_object_get(step, "pfkey_received"));
+	hx_node_draws(n, 0, 0, 0);
+	n->sec += (uint64_t)json_integer_value(seconds);
+	r = begin(n, step);
+	if (r == NULL)
+		return no_memory(n);
+	pfk_clock(&n->e, n->profile, &r->env);
+	ipm_clock(&r->path);
+	e = compare(r, step);
+	end(r);
+	return e;
+}
+
+enum hx_step_end
 hx_play_inject(struct hx_node *n, const json_t *step)
 {
 	const char *name = hx_json_str(step, "if");

@@ -369,22 +369,3 @@ hx_play_pfkey(struct hx_node *n, const json_t *step)
 		end = hx_step_messages(n, n->sock, replies, "replies");
 	return end == HX_STEP_SAME ? compare_other(n, step) : end;
 }
-
-enum hx_step_end
-hx_play_advance(struct hx_node *n, const json_t *step)
-{
-	const json_t *seconds = json_object_get(step, "seconds");
-	const json_t *received = json_object_get(step, "pfkey_received");
-	struct ipm_env env;
-
-	if (!json_is_integer(seconds) || json_integer_value(seconds) < 0 ||
-	    json_integer_value(seconds) > UINT32_MAX)
-		return hx_step_says(
-		    n, HX_STEP_MALFORMED, "seconds is no number of 32 bits");
-	hx_node_acquires(n, received);
-	hx_node_draws(n, 0, 0, 0);
-	n->sec += (uint64_t)json_integer_value(seconds);
-	env = hx_node_env(n);
-	pfk_clock(&n->e, n->profile, &env);
-	return hx_step_messages(n, n->sock, received, "pfkey_received");
-}

@@ -511,6 +511,15 @@ run(struct ipm_in *in)
 	}
 }
 
+void
+ipm_clock(struct ipm_path *path)
+{
+	struct ipm_in in = { .path = path, .family = 4 };
+	struct ipm_reass_env re = reass_env(&in);
+
+	ipm_reass_expire(&path->s->reass, &re);
+}
+
 enum ipm_reason
 ipm_input(
     struct ipm_path *path, int iface, struct ipm_span octets, uint64_t frame)

@@ -136,6 +136,10 @@ struct ipm_pkt {
 enum ipm_reason ipm_input(
     struct ipm_path *path, int iface, struct ipm_span octets, uint64_t frame);
 
+/* The clock has moved to env->sec: fragments whose packet did not come in time
+ * are dropped (an effect and a count each).  ipm_input does so by itself. */
+void ipm_clock(struct ipm_path *path);
+
 /*
  * A socket (pcb, 0 none) hands down a whole IP packet, checksums of the upper
  * layer computed.  *err is what send(2) returns.

@@ -329,6 +329,7 @@ pfk_step(struct pfk_model *m, const struct pfk_event *ev,
     struct pfk_outcome *out)
 {
 	struct turn t = { m, env, effect, ctx };
+	struct ipm_path path;
 
 	out->event = ++m->event;
 	out->err = 0;
@@ -337,6 +338,8 @@ pfk_step(struct pfk_model *m, const struct pfk_event *ev,
 	out->value = 0;
 	out->len = 0;
 	pfk_clock(&m->e, &m->pf, env);
+	path = path_of(&t);
+	ipm_clock(&path);
 	dispatch(&t, ev, out);
 	drain(&t);
 }

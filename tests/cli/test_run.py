@@ -2,6 +2,7 @@
 import glob
 import json
 import os
+import struct
 import unittest
 
 from common import TOP, jsonl, run, temp
@@ -97,6 +98,22 @@ setkey dump esp ;
         p = self.scenario(text, '--show-keys', command='record')
         shown = [x for x in p.stdout.splitlines() if x.startswith('>')]
         self.assertTrue([x for x in shown if KEY[2:] in x])
+
+    def test_the_clock_ends_fragments(self):
+        """A packet whose rest never comes [ARCH-5.2-01]; RFC 1122 3.3.2."""
+        head = bytes.fromhex('45000024000720004011' '0000'
+                             '0a010005' '0a010001')
+        total = sum(struct.unpack('>10H', head))
+        head = (head[:10] + struct.pack('>H', 0xffff - total % 0xffff) +
+                head[12:])
+        frag = head.hex() + '0005232800180000' '0011223344556677'
+        for profile, last in (('freebsd-13', 30), ('rfc4301', 60)):
+            p = self.scenario(HOST + f'in red0 {frag}\n> fate fragment\n'
+                              f'after {last - 1}\n> nothing\n'
+                              'after 2\n> drop frag-timeout\n'
+                              '> count ips_fragtimeout=1\n',
+                              '--profile', profile)
+            self.assertEqual(p.returncode, 0, p.stdout + p.stderr)
 
     def test_record_a_case(self):
         """A recorded case runs as a scenario and sends what was recorded."""
