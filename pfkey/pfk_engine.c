@@ -275,10 +275,25 @@ find_exts(const struct pfk_call *c, enum ipm_stat *counter)
 	return 0;
 }
 
+/* [PFKEY-2.3.3-08] May an SA come from there? */
+static bool
+source_may_be(const struct pfk_call *c)
+{
+	struct ipm_end end;
+	uint8_t prefix, proto;
+
+	if (types[c->rq->type].satypes != SATYPES_SA ||
+	    ipm_sw(c->pf, IPM_SW_PFK_GROUP_SOURCE) == IPM_OFF)
+		return true;
+	pfk_read_end(c->rq, PFK_EXT_ADDRESS_SRC, &end, &prefix, &proto);
+	return !pfk_is_group(&end.addr);
+}
+
 /* [PFKEY-2.3.3-02] Both addresses of a request: of one kind, and prefixes that they can have. */
 static int
-check_addresses(const struct pfk_req *rq)
+check_addresses(const struct pfk_call *c)
 {
+	const struct pfk_req *rq = c->rq;
 	const uint8_t *src = pfk_rq_ext(rq, PFK_EXT_ADDRESS_SRC);
 	const uint8_t *dst = pfk_rq_ext(rq, PFK_EXT_ADDRESS_DST);
 	uint8_t most;
@@ -292,7 +307,9 @@ check_addresses(const struct pfk_req *rq)
 	if (err != 0)
 		return err;
 	most = src[8] == 16 ? 32 : 128;
-	return src[5] > most || dst[5] > most ? PFK_EINVAL : 0;
+	if (src[5] > most || dst[5] > most || !source_may_be(c))
+		return PFK_EINVAL;
+	return 0;
 }
 
 /* --- one request ---------------------------------------------------------------------- */
@@ -328,7 +345,7 @@ parse(struct pfk_call *c)
 	err = check_satype(c);
 	if (err != 0)
 		return refuse(c, IPM_ST_PFKEY_out_invsatype, err);
-	err = check_addresses(rq);
+	err = check_addresses(c);
 	if (err != 0)
 		return refuse(c, IPM_ST_PFKEY_out_invaddr, err);
 	if (types[rq->type].run == NULL)

@@ -464,6 +464,20 @@ find_sockaddr(
 	pfk_find_at(j, rule, j->off[type] + row->size, row->name, field);
 }
 
+/* [PFKEY-2.3.3-08] */
+static void
+judge_source(struct pfk_judge *j)
+{
+	struct pfk_sockaddr sa;
+
+	if (msg_class(j) == MSG_SA &&
+	    pfk_sockaddr_read(j->c, pfk_tail_of(j, PFK_EXT_ADDRESS_SRC), &sa) !=
+		0 &&
+	    sa.known && pfk_is_group(&sa.addr))
+		find_sockaddr(
+		    j, PFK_RULE_ADDR_GROUP, PFK_EXT_ADDRESS_SRC, "addr");
+}
+
 static void
 judge_pair(struct pfk_judge *j)
 {
@@ -494,6 +508,7 @@ judge_pair(struct pfk_judge *j)
 		    pfk_family_bits(j, family[i]))
 			pfk_find(j, PFK_RULE_ADDR_PREFIX, type[i], "prefixlen");
 	}
+	judge_source(j);
 }
 
 /* --- the whole --------------------------------------------------------------------------- */

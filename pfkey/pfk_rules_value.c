@@ -397,6 +397,9 @@ judge_add(struct pfk_judge *j)
 	/* [PFKEY-3.1.3-03] FreeBSD and Linux take any state as MATURE. */
 	if (pfk_value(j, PFK_EXT_SA, "state") != STATE_MATURE)
 		pfk_find(j, PFK_RULE_NOT_MATURE, PFK_EXT_SA, "state");
+	if (satype_is(j, "tcpsignature") &&
+	    pfk_value(j, PFK_EXT_SA, "spi") == 0)
+		pfk_find(j, PFK_RULE_SPI_TCP, PFK_EXT_SA, "spi");
 	if ((satype_is(j, "ah") || satype_is(j, "esp")) &&
 	    pfk_value(j, PFK_EXT_SA, "spi") <= SPI_RESERVED_MAX)
 		pfk_find(j, PFK_RULE_SPI_LOW, PFK_EXT_SA, "spi");

@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#include "ipm_in.h"
+
 const char *
 pfk_fault_text(enum pfk_fault f)
 {
@@ -198,6 +200,15 @@ pfk_encode(const struct pfk_codec *c, const struct pfk_msg *m,
 
 #define SIN_LEN  16U
 #define SIN6_LEN 28U
+
+bool
+pfk_is_group(const struct ipm_addr *a)
+{
+	static const uint8_t all[4] = { 255, 255, 255, 255 };
+
+	return ipm_is_multicast(a) ||
+	    (a->family == 4 && memcmp(a->octet, all, sizeof all) == 0);
+}
 
 size_t
 pfk_sockaddr_read(

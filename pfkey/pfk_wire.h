@@ -98,6 +98,9 @@ struct pfk_sockaddr {
 				   the eight filling ones of IPv4 */
 };
 
+/* Is it an address of many: multicast, or 255.255.255.255? */
+bool pfk_is_group(const struct ipm_addr *a);
+
 /* Octets used, 0 when s holds no whole sockaddr. */
 size_t pfk_sockaddr_read(
     const struct pfk_codec *c, struct ipm_span s, struct pfk_sockaddr *sa);

@@ -428,6 +428,122 @@ Test(pfk_life, acquires_are_rare)
 	pfk_box_free(&b);
 }
 
+/* A policy of ports, of 10.1.0.0/16 and 10.2.0.0/24. */
+static ipm_off
+add_policy(uint8_t proto, uint16_t sport, uint16_t dport)
+{
+	uint8_t *p;
+
+	pfk_head(&m, 14, 0, 0, 7);
+	p = pfk_add_ext(&m, 18, 24);
+	p[4] = 2;
+	p[6] = 2;
+	p[16] = 8;
+	p[18] = 50;
+	p[20] = 1;
+	for (unsigned type = 5; type <= 6; type++) {
+		pfk_add_addr(&m, type, 4, 0);
+		p = pfk_find_ext(&m, type);
+		p[4] = proto;
+		p[5] = type == 5 ? 16 : 24;
+		ipm_store16(p + 10, type == 5 ? sport : dport);
+		ipm_store32(p + 12, type == 5 ? 0x0a010000 : 0x0a020000);
+	}
+	cr_assert_eq(pfk_ask(&b, &m, NULL), 0);
+	return b.e.ipm.spd.last[IPM_DIR_OUT];
+}
+
+/* [PFKEY-2.3.3-07] The addresses are the SA's.  Of a policy for TCP or UDP they
+ * have its ports, where it has any, and there its prefix, and the protocol;
+ * of another they have none of it. */
+Test(pfk_life, acquires_tell_ports)
+{
+	static const struct {
+		uint8_t proto;
+		uint16_t ports[2];
+		uint8_t told, prefix[2];
+	} rows[] = {
+		{ 6, { 1000, 80 }, 6, { 16, 24 } },
+		{ 17, { 1000, 53 }, 17, { 16, 24 } },
+		{ 17, { 0, 53 }, 17, { 32, 24 } },
+		{ 6, { 1000, 0 }, 6, { 16, 32 } },
+		{ 6, { 0, 0 }, 6, { 32, 32 } },
+		{ 132, { 1000, 80 }, 255, { 32, 32 } },
+		{ 255, { 1000, 80 }, 255, { 32, 32 } },
+	};
+
+	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+		struct ipm_wanted w = wanted(2);
+
+		pfk_box_init(&b, IPM_PF_FREEBSD_2017);
+		listen_all();
+		w.sp = add_policy(
+		    rows[i].proto, rows[i].ports[0], rows[i].ports[1]);
+		cr_assert_eq(packet(&w), 1);
+		cr_expect_eq(pfk_get_le(pfk_find_ext(&r, 18), 2), 2);
+		for (unsigned end = 0; end < 2; end++) {
+			const uint8_t *p = pfk_find_ext(&r, 5 + end);
+			bool told = rows[i].told != 255;
+
+			cr_expect_eq(p[4], rows[i].told, "row %zu", i);
+			cr_expect_eq(p[5], rows[i].prefix[end], "row %zu", i);
+			cr_expect_eq(ipm_load16(p + 10),
+			    told ? rows[i].ports[end] : 0, "row %zu", i);
+			cr_expect_eq(
+			    ipm_load32(p + 12), 0xc0000201 + end, "row %zu", i);
+		}
+		pfk_box_free(&b);
+	}
+}
+
+/* In each run policies are looked at before SAs. */
+Test(pfk_life, policies_expire_first)
+{
+	pfk_box_init(&b, IPM_PF_FREEBSD_2017);
+	listen_all();
+	add(1000, LIMITS(0, 5, 0), LIMITS(0, 4, 0));
+	(void)add_policy(6, 1, 2);
+	m.p[1] = 13;
+	pfk_add_life(&m, 3, 0, 5, 0);
+	cr_assert_eq(pfk_ask(&b, &m, NULL), 0);
+	(void)pfk_drain(&b, b.sock);
+	pfk_box_wait(&b, 5);
+	cr_assert_eq(expired(1000), 4);
+	pfk_box_wait(&b, 1);
+	cr_assert(pfk_next(&b, b.sock, &r));
+	cr_expect_eq(r.p[1], 21);
+	cr_expect_eq(expired(1000), 3);
+	pfk_box_free(&b);
+}
+
+/* A report of failure, and a message that goes out again, let the entry live
+ * for as long as a new one. */
+Test(pfk_life, acquires_begin_anew)
+{
+	for (int again = 0; again < 2; again++) {
+		struct ipm_wanted w = wanted(2);
+
+		pfk_box_init(&b, IPM_PF_FREEBSD_2017);
+		listen_all();
+		cr_expect_eq(packet(&w), 1);
+		pfk_box_wait(&b, 15);
+		if (again) {
+			b.e.ipm.sysctls.v[IPM_SV_BLOCKACQ_COUNT] = -1;
+			cr_expect_eq(packet(&w), 1);
+			b.e.ipm.sysctls.v[IPM_SV_BLOCKACQ_COUNT] = 10;
+		} else {
+			pfk_head(&m, 6, 3, 1, 7);
+			m.p[2] = 3;
+			cr_expect_eq(pfk_ask(&b, &m, NULL), PFK_SILENCE);
+		}
+		pfk_box_wait(&b, 20);
+		cr_expect_eq(packet(&w), 0);
+		pfk_box_wait(&b, 1);
+		cr_expect_eq(packet(&w), 2);
+		pfk_box_free(&b);
+	}
+}
+
 /* After net.key.blockacq_lifetime a new one; the count is a sysctl too. */
 Test(pfk_life, acquires_time_out)
 {
@@ -474,10 +590,23 @@ Test(pfk_life, acquires_are_answered)
 	cr_assert_eq(pfk_ask(&b, &m, NULL), 0);
 	pfk_box_wait(&b, 1);
 	cr_expect_eq(packet(&w), 2);
-	/* the header alone without a number or an errno does nothing */
+	/* the header alone without an errno does nothing */
+	for (int i = 0; i < 11; i++)
+		cr_expect_eq(packet(&w), 0);
 	pfk_head(&m, 6, 3, 2, 7);
 	cr_expect_eq(pfk_ask(&b, &m, NULL), PFK_SILENCE);
+	cr_expect_eq(packet(&w), 2);
+	/* nor does an ADD of another number; the right one ends it */
+	pfk_esp(&m, 0x3000);
+	pfk_set(m.p + 8, 4, 3);
+	cr_assert_eq(pfk_ask(&b, &m, NULL), 0);
+	pfk_box_wait(&b, 1);
 	cr_expect_eq(packet(&w), 0);
+	pfk_esp(&m, 0x3001);
+	pfk_set(m.p + 8, 4, 2);
+	cr_assert_eq(pfk_ask(&b, &m, NULL), 0);
+	pfk_box_wait(&b, 1);
+	cr_expect_eq(packet(&w), 3);
 	pfk_box_free(&b);
 }
 

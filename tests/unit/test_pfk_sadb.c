@@ -424,6 +424,8 @@ Test(pfk_sadb, add_checks)
 	pfk_add_sa(&m, 3, 0, 0, 2, 0);
 	pfk_add_ends(&m, 1, 2);
 	cr_expect_eq(ask(), OK);
+	pfk_esp(&m, 3);
+	cr_expect_eq(ask(), EEXIST, "that it is taken is seen first");
 	/* [PFKEY-2.3.2-01] one lifetime of two */
 	for (unsigned type = 3; type <= 4; type++) {
 		pfk_esp(&m, 0x3000);
@@ -645,6 +647,29 @@ Test(pfk_sadb, getspi_ranges)
 	end();
 }
 
+/* What does not fit into 16 bits is 0xffff for IPcomp, each end for itself. */
+Test(pfk_sadb, getspi_of_ipcomp_beyond_16_bits)
+{
+	static const uint32_t ends[][2] = {
+		{ 0x10000, 0x10000 },
+		{ 0xffff, 0x10000 },
+		{ 0x10000, 0xffff },
+		{ 0xffffffff, 0x12345 },
+	};
+	static const uint32_t draw = 1;
+
+	for (size_t i = 0; i < sizeof ends / sizeof ends[0]; i++) {
+		begin(IPM_PF_FREEBSD_2017);
+		cr_assert(ipm_profile_set(&b.pf, "pfkey-getspi-fixed", "free"));
+		pfk_box_draws(&b, &draw, 1);
+		pfk_getspi(&m, ends[i][0], ends[i][1]);
+		m.p[3] = 9;
+		cr_assert_eq(ask(), OK, "row %zu", i);
+		cr_expect_eq(ipm_load32(r.p + 20), 0xffff, "row %zu", i);
+		end();
+	}
+}
+
 /* --- UPDATE -------------------------------------------------------------------------------------- */
 
 static uint32_t
@@ -670,6 +695,8 @@ Test(pfk_sadb, update_of_a_larval_sa)
 	pfk_update(&m, spi);
 	pfk_find_ext(&m, 19)[4] = 2;
 	cr_expect_eq(ask(), ESRCH, "another mode");
+	pfk_set(m.p + 12, 4, 8);
+	cr_expect_eq(ask(), EINVAL, "the process is looked at first");
 	pfk_update(&m, spi);
 	pfk_cut_ext(&m, 19);
 	cr_expect_eq(ask(), ESRCH, "without X_SA2");
@@ -831,6 +858,9 @@ Test(pfk_sadb, nat_traversal)
 	pfk_add_natt(&m, 2, 0, 4500);
 	cr_expect_eq(ask(), EINVAL, "port 0");
 	pfk_esp(&m, 0x1010);
+	pfk_add_natt(&m, 2, 4500, 0);
+	cr_expect_eq(ask(), EINVAL, "port 0 of the destination");
+	pfk_esp(&m, 0x1010);
 	pfk_add_natt(&m, 7, 0, 0);
 	pfk_cut_ext(&m, 22);
 	cr_expect_eq(ask(), OK, "two of three are nothing");
@@ -839,6 +869,8 @@ Test(pfk_sadb, nat_traversal)
 	pfk_add_natt(&m, 2, 4500, 4500);
 	pfk_add_addr(&m, 23, 6, 7);
 	cr_expect_eq(ask(), EINVAL, "IPv6 original");
+	pfk_find_ext(&m, 19)[4] = 0;
+	cr_expect_eq(ask(), EINVAL, "nor of any mode");
 	pfk_find_ext(&m, 19)[4] = 2;
 	cr_expect_eq(ask(), OK, "in a tunnel it is not looked at");
 	pfk_esp(&m, 0x1012);
@@ -853,9 +885,16 @@ Test(pfk_sadb, nat_traversal)
 	cr_expect_eq(ipm_load16(pfk_find_ext(&r, 22) + 4), 4600);
 	cr_expect_null(pfk_find_ext(&r, 23));
 	cr_expect_eq(last_octet(24), 7);
-	/* a plain UPDATE of it */
+	/* a plain UPDATE of it, one with two extensions of three */
 	update_plain(0x1012);
 	cr_expect_eq(ask(), EINVAL);
+	for (unsigned type = 20; type <= 22; type++) {
+		update_plain(0x1012);
+		pfk_add_natt(&m, 2, 4700, 4800);
+		pfk_cut_ext(&m, type);
+		cr_expect_eq(ask(), EINVAL, "without %u", type);
+	}
+	update_plain(0x1012);
 	pfk_add_natt(&m, 2, 4700, 4800);
 	cr_expect_eq(ask(), OK);
 	pfk_name_sa(&m, 5, 0x1012);
@@ -1277,6 +1316,52 @@ Test(pfk_sadb, proposal_lifetimes)
 
 /* --- broken messages -------------------------------------------------------------------------------- */
 
+/* The bits that a key states count, not the room of its extension: of none at
+ * all no HMAC is made (check_csp of crypto.c). */
+Test(pfk_sadb, a_key_of_no_bits)
+{
+	begin(IPM_PF_FREEBSD_13);
+	pfk_esp(&m, 0x1000);
+	pfk_set(pfk_find_ext(&m, 8) + 4, 2, 0);
+	cr_expect_eq(ask(), EINVAL);
+	pfk_set(pfk_find_ext(&m, 8) + 4, 2, 8);
+	cr_expect_eq(ask(), OK);
+	end();
+}
+
+/* [PFKEY-2.3.3-03] A proxy may be of the other family: nothing is made of it.
+ * [PFKEY-2.3.3-09] A destination may be a group, or everybody. */
+Test(pfk_sadb, addresses_that_may_be)
+{
+	static const uint8_t dst[][4] = { { 224, 0, 0, 18 },
+		{ 239, 255, 255, 255 }, { 255, 255, 255, 255 } };
+	uint64_t plain;
+
+	begin(IPM_PF_FREEBSD_2017);
+	add_esp(0x1000);
+	plain = pfk_box_sad(&b);
+	end();
+	begin(IPM_PF_FREEBSD_2017);
+	pfk_esp(&m, 0x1000);
+	pfk_add_addr(&m, 7, 6, 9);
+	cr_expect_eq(ask(), OK);
+	cr_expect_null(pfk_find_ext(&r, 7));
+	cr_expect_eq(pfk_box_sad(&b), plain);
+	end();
+	for (size_t i = 0; i < sizeof dst / sizeof dst[0]; i++) {
+		begin(IPM_PF_RFC4301);
+		pfk_esp(&m, 0x1000);
+		pfk_find_ext(&m, 1)[9] = 1;
+		memcpy(pfk_find_ext(&m, 6) + 12, dst[i], 4);
+		cr_expect_eq(ask(), OK, "row %zu", i);
+		pfk_name_sa(&m, 5, 0x1000);
+		memcpy(pfk_find_ext(&m, 6) + 12, dst[i], 4);
+		cr_expect_eq(ask(), OK, "row %zu", i);
+		cr_expect_eq(memcmp(pfk_find_ext(&r, 6) + 12, dst[i], 4), 0);
+		end();
+	}
+}
+
 /* Messages of every kind, each of which succeeds as it is. */
 static void
 sample(unsigned i)
@@ -1326,6 +1411,45 @@ sample(unsigned i)
 	}
 }
 #define SAMPLES 11
+
+/* [PFKEY-2.3-02] In whatever order they come: each rotation of the
+ * extensions, and those turned round. */
+Test(pfk_sadb, extensions_in_any_order)
+{
+	static struct pfk_text plain;
+	size_t off[16], n = 0;
+	uint64_t want;
+
+	begin(IPM_PF_FREEBSD_2017);
+	sample(0);
+	plain = m;
+	cr_assert_eq(ask(), OK);
+	want = pfk_box_sad(&b);
+	end();
+	for (size_t at = 16; at < plain.len;
+	     at += pfk_get_le(plain.p + at, 2) * 8)
+		off[n++] = at;
+	cr_assert_eq(n, 12);
+	for (size_t first = 0; first < n; first++)
+		for (int back = 0; back < 2; back++) {
+			m.len = 16;
+			memcpy(m.p, plain.p, 16);
+			for (size_t i = 0; i < n; i++) {
+				size_t k = (first + (back ? n - i : i)) % n;
+				size_t len =
+				    pfk_get_le(plain.p + off[k], 2) * 8;
+
+				memcpy(m.p + m.len, plain.p + off[k], len);
+				m.len += len;
+			}
+			cr_assert_eq(m.len, plain.len);
+			begin(IPM_PF_FREEBSD_2017);
+			cr_expect_eq(ask(), OK, "%zu %d", first, back);
+			cr_expect_eq(
+			    pfk_box_sad(&b), want, "%zu %d", first, back);
+			end();
+		}
+}
 
 /* One mature and one larval SA. */
 static void
@@ -1837,8 +1961,40 @@ make_acquire(void)
 	ask_acquire(3, 2);
 }
 
+static void
+make_multicast(void)
+{
+	pfk_esp(&m, 0x1000);
+	memcpy(pfk_find_ext(&m, 5) + 12, (const uint8_t[]){ 224, 0, 0, 1 }, 4);
+}
+
+static void
+make_multicast6(void)
+{
+	pfk_esp(&m, 0x1000);
+	pfk_cut_ext(&m, 5);
+	pfk_cut_ext(&m, 6);
+	pfk_add_addr(&m, 5, 6, 1);
+	pfk_add_addr(&m, 6, 6, 2);
+	pfk_find_ext(&m, 5)[16] = 0xff;
+}
+
+static void
+make_broadcast(void)
+{
+	pfk_getspi(&m, 0x1000, 0x10ff);
+	memset(pfk_find_ext(&m, 5) + 12, 0xff, 4);
+}
+
+static void
+make_unspecified(void)
+{
+	pfk_esp(&m, 0x1000);
+	memset(pfk_find_ext(&m, 5) + 12, 0, 4);
+}
+
 /* [PFKEY-2.1-04] [PFKEY-2.3-03] [PFKEY-2.3-04] [PFKEY-2.3-05]
- * [PFKEY-3.1.2-04] [PFKEY-3.1.3-03] [PFKEY-3.1.2-01] [PFKEY-2.3.9-01]
+ * [PFKEY-2.3.3-08] [PFKEY-3.1.2-04] [PFKEY-3.1.3-03] [PFKEY-3.1.2-01] [PFKEY-2.3.9-01]
  * [PFKEY-3.1.7-01] [PFKEY-3.1.6-04] [PFKEY-3.1-02] */
 Test(pfk_sadb, errno_of_rfc_2367)
 {
@@ -1853,6 +2009,10 @@ Test(pfk_sadb, errno_of_rfc_2367)
 	both("pfkey-sa-state", "mature", make_dying, OK, EINVAL);
 	both("pfkey-update-errno", "esrch", make_update, EINVAL, ESRCH);
 	both("pfkey-getspi-order", "einval", make_backwards, OK, EINVAL);
+	both("pfkey-group-source", "refuse", make_multicast, OK, EINVAL);
+	both("pfkey-group-source", "refuse", make_multicast6, OK, EINVAL);
+	both("pfkey-group-source", "refuse", make_broadcast, OK, EINVAL);
+	both("pfkey-group-source", "refuse", make_unspecified, OK, OK);
 	both("pfkey-register-unspec", "refuse", make_register, OK, EINVAL);
 	both("pfkey-acquire-nobody", "eprotonosupport", make_acquire,
 	    PFK_SILENCE, 43);

@@ -151,6 +151,35 @@ Test(pfk_sock, promiscuous)
 	pfk_box_free(&b);
 }
 
+/* The errno of the request is none of the answer's, which is the request. */
+Test(pfk_sock, promiscuous_answer_is_without_errno)
+{
+	pfk_box_init(&b, IPM_PF_FREEBSD_2017);
+	pfk_head(&m, 11, 0, 1, 1);
+	m.p[2] = 9;
+	cr_assert_eq(say(b.sock), 0);
+	cr_assert(pfk_next(&b, b.sock, &r));
+	cr_expect_eq(r.p[2], 0);
+	pfk_box_free(&b);
+}
+
+/* net.raw.sendspace lets 8192 octets pass, of which key_parse takes 2048. */
+Test(pfk_sock, long_messages)
+{
+	pfk_box_init(&b, IPM_PF_FREEBSD_2017);
+	for (size_t len = 2040; len <= 8200; len += 8) {
+		pfk_head(&m, 10, 0, 1, 1);
+		pfk_add_ext(&m, 12, len - 16);
+		cr_expect_eq(say(b.sock),
+		    len <= 2048       ? 0
+			: len <= 8192 ? 55
+				      : 40,
+		    "%zu", len);
+		(void)pfk_drain(&b, b.sock);
+	}
+	pfk_box_free(&b);
+}
+
 /* The long form hands on what follows the header, if it looks like
  * extensions; a message in it does not. */
 Test(pfk_sock, promiscuous_message_in_a_message)

@@ -471,6 +471,29 @@ Test(pfk_spdb, add_refuses_by_the_rules)
 	box_free(&b);
 }
 
+/* That ipsec needs requests is seen before there is a look for the policy: it is
+ * neither EEXIST, nor is the old one taken out. */
+Test(pfk_spdb, no_requests_is_seen_first)
+{
+	static const uint8_t types[] = { PFK_X_SPDADD, PFK_X_SPDUPDATE };
+
+	for (size_t i = 0; i < 2; i++) {
+		struct box b;
+		struct msg m;
+
+		box_init(&b, IPM_PF_FREEBSD_13);
+		spdadd(&m, PFK_X_SPDADD);
+		(void)done(&b, &m, "the first");
+		begin(&m, types[i]);
+		(void)policy(&m, 2, 2, 0, 0);
+		(void)addr4(&m, SRC, NET_A, 16);
+		(void)addr4(&m, DST, NET_B, 16);
+		refused(&b, &m, PFK_EINVAL, "no requests");
+		cr_expect_eq(b.e.ipm.spd.count[IPM_DIR_OUT], 1);
+		box_free(&b);
+	}
+}
+
 Test(pfk_spdb, add_wants_its_extensions)
 {
 	for (int without = 0; without < 3; without++) {

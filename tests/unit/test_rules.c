@@ -781,6 +781,48 @@ Test(rules, one_field_wrong)
 		}
 }
 
+/* [PFKEY-2.3.3-08] [PFKEY-2.3.3-09] An SA comes from one host, where the profile
+ * looks; it may lead to many. */
+Test(rules, groups_are_no_source)
+{
+	static const struct {
+		uint8_t octet[4];
+		bool group;
+	} rows[] = {
+		{ { 192, 0, 2, 1 }, false },
+		{ { 0, 0, 0, 0 }, false },
+		{ { 223, 255, 255, 255 }, false },
+		{ { 224, 0, 0, 0 }, true },
+		{ { 239, 255, 255, 255 }, true },
+		{ { 240, 0, 0, 1 }, false },
+		{ { 255, 255, 255, 255 }, true },
+	};
+	/* DELETE of ESP, all from 192.0.2.1 to 192.0.2.2 */
+	uint8_t p[64] = { 2, 4, 0, 3, 8, [16] = 3, 0, 5, 0, 255, 32, 0, 0, 16,
+		2, [28] = 192, 0, 2, 1, [40] = 3, 0, 6, 0, 255, 32, 0, 0, 16,
+		2, [52] = 192, 0, 2, 2 };
+	const struct pfk_codec c = { &pfk_dialects[FREEBSD], PFK_LE };
+	const struct ipm_profile rfc = profile(IPM_PF_RFC4301);
+	const struct ipm_profile bsd = profile(IPM_PF_FREEBSD_2017);
+	struct pfk_finding f[PFK_FINDINGS_MAX];
+
+	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
+		for (size_t end = 0; end < 2; end++) {
+			size_t want = rows[i].group && end == 0;
+
+			memcpy(p + 28 + 24 * end, rows[i].octet, 4);
+			cr_expect_eq(pfk_lint(&c, &bsd, ipm_span(p, 64), f), 0);
+			cr_expect_eq(pfk_lint(&c, &rfc, ipm_span(p, 64), f),
+			    want, "row %zu, end %zu", i, end);
+			if (want != 0) {
+				cr_expect_eq(f[0].rule, PFK_RULE_ADDR_GROUP);
+				cr_expect_eq(f[0].err, PFK_EINVAL);
+				cr_expect_eq(f[0].how, PFK_BY_REPLY);
+			}
+			memcpy(p + 28 + 24 * end, rows[0].octet, 4);
+		}
+}
+
 /* [PFKEY-2.3-03] Types beyond the highest: refused, or skipped by Linux. */
 Test(rules, unknown_extension_types)
 {
