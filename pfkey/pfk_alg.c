@@ -79,7 +79,7 @@ supported(struct pfk_out *o, const struct ipm_profile *pf, uint16_t type,
 	}
 }
 
-/* [PFKEY-3.1.7-03] [PFKEY-2.3.8-01] Both lists, complete, whatever was registered for. */
+/* [PFKEY-3.1.7-03] [PFKEY-2.3.8-01] [PFKEY-2.3.8-02] Both lists, complete, whatever was registered for. */
 void
 pfk_out_supported(struct pfk_out *o, const struct ipm_profile *pf)
 {

@@ -234,7 +234,7 @@ may_ignore(const struct ipm_profile *pf, uint16_t type, size_t len,
 	    len != 0 && len <= rest.len;
 }
 
-/* [PFKEY-1.4-01] [PFKEY-2.3-01] [PFKEY-2.3-05] key_align.  0 or an errno of the call, its counter in *counter. */
+/* [PFKEY-1.4-01] [PFKEY-2.3-01] [PFKEY-2.3-02] [PFKEY-2.3-05] key_align, in whatever order they come.  0 or an errno of the call, its counter in *counter. */
 static int
 find_exts(const struct pfk_call *c, enum ipm_stat *counter)
 {

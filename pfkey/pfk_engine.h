@@ -65,6 +65,21 @@ uint64_t pfk_engine_digest(const struct pfk_engine *e);
 
 /* A new PF_KEY socket; its number, from 1, never given twice; 0: no memory. */
 uint32_t pfk_open(struct pfk_engine *e, const struct ipm_env *env);
+
+/*
+ * socket(PF_KEY, type, protocol) [PFKEY-1.3-01] [PFKEY-1.3-02].
+ *
+ *   type        FreeBSD's number: SOCK_RAW is 3
+ *   privileged  has the process PRIV_NET_RAW?
+ *   sock        the socket; 0 when there is none
+ *
+ * Returns 0, PFK_EPROTOTYPE (another type, no protocol named),
+ * PFK_EPROTONOSUPPORT (another type or protocol), PFK_EPERM, PFK_ENOBUFS.
+ * Source: FreeBSD sys/kern/uipc_socket.c (socreate), uipc_domain.c
+ * (pffindproto), sys/netipsec/keysock.c (keysw, key_attach).
+ */
+int pfk_socket(struct pfk_engine *e, const struct ipm_env *env, int type,
+    int protocol, bool privileged, uint32_t *sock);
 void pfk_close(struct pfk_engine *e, uint32_t sock);
 
 /* SO_RCVBUF.  0, PFK_ENOBUFS above PFK_RCVBUF_MAX, PFK_EINVAL for 0,

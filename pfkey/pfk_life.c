@@ -400,7 +400,8 @@ acq_number(struct pfk_call *c, const struct ipm_saidx *idx, uint32_t *seq)
 	return true;
 }
 
-/* One end: with the policy's port and prefix where it has a port. */
+/* [PFKEY-2.3.3-07] One end: with the policy's port and prefix where it has a
+ * port. */
 static void
 acq_end(struct pfk_out *o, uint16_t type, const struct ipm_addr *a,
     const struct ipm_end *sel, uint8_t sel_prefix, uint8_t proto)

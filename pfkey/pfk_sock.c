@@ -11,6 +11,8 @@
 /* Two octets of sockaddr stand before each message (facts pfkey 8.3). */
 #define ADDRESS_LEN 2U
 
+#define SOCKET_RAW 3 /* SOCK_RAW of FreeBSD */
+
 static struct pfk_sock *
 sock_at(const struct pfk_engine *e, ipm_off off)
 {
@@ -50,6 +52,21 @@ pfk_open(struct pfk_engine *e, const struct ipm_env *env)
 	};
 	e->socks = off;
 	return e->last_sock;
+}
+
+int
+pfk_socket(struct pfk_engine *e, const struct ipm_env *env, int type,
+    int protocol, bool privileged, uint32_t *sock)
+{
+	*sock = 0;
+	if (type != SOCKET_RAW && protocol == 0)
+		return PFK_EPROTOTYPE;
+	if (type != SOCKET_RAW || (protocol != 0 && protocol != PFK_VERSION))
+		return PFK_EPROTONOSUPPORT;
+	if (!privileged)
+		return PFK_EPERM;
+	*sock = pfk_open(e, env);
+	return *sock == 0 ? PFK_ENOBUFS : 0;
 }
 
 /* --- a socket's queue -------------------------------------------------------------- */

@@ -1255,6 +1255,36 @@ Test(pfk_sadb, acquire_of_a_user)
 	end();
 }
 
+/* [PFKEY-2.3.8-02] What is listed has key sizes: none of 0 but the null cipher's
+ * least, and none upside down. */
+Test(pfk_sadb, listed_key_sizes_can_be)
+{
+	for (unsigned id = 0; id < IPM_N_PROFILES; id++) {
+		unsigned seen = 0;
+
+		begin((enum ipm_profile_id)id);
+		pfk_head(&m, 7, 3, 1, 1);
+		cr_assert_eq(ask(), OK);
+		for (unsigned type = 14; type <= 15; type++) {
+			const uint8_t *p = pfk_find_ext(&r, type);
+			size_t n = pfk_get_le(p, 2);
+
+			for (size_t i = 1; i < n; i++, seen++) {
+				uint64_t min = pfk_get_le(p + 8 * i + 2, 2);
+				uint64_t max = pfk_get_le(p + 8 * i + 4, 2);
+				bool null = type == 15 && p[8 * i] == 11;
+
+				cr_expect_eq(min == 0, null, "%s %u", b.pf.name,
+				    p[8 * i]);
+				cr_expect(max != 0 && min <= max, "%s %u",
+				    b.pf.name, p[8 * i]);
+			}
+		}
+		cr_expect_geq(seen, 13, "%s", b.pf.name);
+		end();
+	}
+}
+
 /* The sysctls shape proposals, and net.key.esp_auth repeats them. */
 Test(pfk_sadb, proposals_follow_sysctls)
 {

@@ -345,6 +345,57 @@ Test(pfk_sock, numbers)
 	pfk_box_free(&b);
 }
 
+/* [PFKEY-1.3-01] [PFKEY-1.3-02] What socket(PF_KEY, type, protocol) makes:
+ * SOCK_RAW (3) of protocol PF_KEY_V2 or none, for who may. */
+Test(pfk_sock, socket_call)
+{
+	static const struct {
+		int type, protocol;
+		bool privileged;
+		int err;
+	} rows[] = {
+		{ 3, 2, true, 0 },
+		{ 3, 0, true, 0 },
+		{ 3, 2, false, 1 },
+		{ 3, 0, false, 1 },
+		{ 3, 1, true, 43 },
+		{ 3, 1, false, 43 },
+		{ 3, 3, true, 43 },
+		{ 3, -1, true, 43 },
+		{ 1, 2, true, 43 },
+		{ 2, 2, true, 43 },
+		{ 1, 0, true, 41 },
+		{ 2, 0, false, 41 },
+	};
+
+	pfk_box_init(&b, IPM_PF_FREEBSD_2017);
+	pfk_head(&m, 9, 0, 1, 1);
+	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+		uint64_t before = pfk_engine_digest(&b.e);
+		uint32_t sock = 77;
+
+		cr_expect_eq(pfk_socket(&b.e, &b.env, rows[i].type,
+				 rows[i].protocol, rows[i].privileged, &sock),
+		    rows[i].err, "row %zu", i);
+		if (rows[i].err != 0) {
+			cr_expect_eq(sock, 0, "row %zu", i);
+			cr_expect_eq(pfk_engine_digest(&b.e), before);
+			continue;
+		}
+		cr_expect_eq(say(sock), 0, "row %zu", i);
+		cr_expect_eq(pfk_drain(&b, sock), 1, "row %zu", i);
+	}
+	b.mem.fail_at = b.mem.calls + 1;
+	for (int err = 0; err == 0;) {
+		uint32_t sock;
+
+		err = pfk_socket(&b.e, &b.env, 3, 2, true, &sock);
+		cr_expect(err == 0 || err == 55);
+	}
+	b.mem.fail_at = 0;
+	pfk_box_free(&b);
+}
+
 Test(pfk_sock, errno_texts)
 {
 	cr_expect_str_eq(pfk_errno_text(3), "No such process");

@@ -57,6 +57,7 @@ Test(policy, octets_of_a_tunnel_policy)
 }
 
 /* Every accepted shape, and the text that comes back. */
+/* [MAN-sockopt-11] */
 Test(policy, shapes_and_their_text)
 {
 	static const struct {
