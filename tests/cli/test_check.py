@@ -267,6 +267,27 @@ class Captures(unittest.TestCase):
         p, _, _ = self.spoil('esp-tn44-gcm128_16', change)
         self.assertGreater(len(self.failed(p)), 10)
 
+    def test_the_three_keys_of_3des_stand_in_the_order_of_sending(self):
+        """[PFKEY-2.3.4-03] One extension for both directions: a Linux kernel's
+        packets are opened and sealed again with the keys as it had them, and
+        with no other order of the three."""
+        name = 'esp-tp4-3des-sha1'
+        for order in ((0, 1, 2), (2, 1, 0), (1, 0, 2), (0, 2, 1)):
+            def change(j):
+                for sa in j['sas']:
+                    key = sa['encryption']['key']
+                    sa['encryption']['key'] = ''.join(
+                        key[16 * i:16 * i + 16] for i in order)
+            p, _, _ = self.spoil(name, change)
+            frames = [x for x in load(capture(name + '.json'))['frames']
+                      if x['verdict'] == 'accept']
+            self.assertGreater(len(frames), 20)
+            self.assertEqual({x['dir'] for x in frames}, {'A>B', 'B>A'})
+            want = [] if order == (0, 1, 2) else [
+                'frame/%d' % x['n'] for x in frames]
+            self.assertEqual([x for x in self.failed(p)
+                              if x.startswith('frame/')], want, order)
+
     def test_a_missing_capture_is_exit_2(self):
         p, d, path = self.spoil('esp-tn44-gcm128_16', lambda j: None)
         self.assertEqual(p.returncode, 0)

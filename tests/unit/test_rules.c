@@ -781,6 +781,38 @@ Test(rules, one_field_wrong)
 		}
 }
 
+/* [PFKEY-2.3.3-04] [PFKEY-2.3.3-05] What is no address in a sockaddr: OpenBSD
+ * refuses it, the others do not look. */
+Test(rules, sockaddrs_hold_an_address_alone)
+{
+	static const struct {
+		size_t at; /* in the sockaddr_in */
+		enum pfk_rule rule;
+	} rows[] = { { 2, PFK_RULE_EXT_ADDR_PORT },
+		{ 3, PFK_RULE_EXT_ADDR_PORT }, { 8, PFK_RULE_EXT_ADDR_FILL },
+		{ 15, PFK_RULE_EXT_ADDR_FILL } };
+	struct pfk_finding f[PFK_FINDINGS_MAX];
+	struct built b;
+
+	for (unsigned d = 0; d < N_DIALECTS; d++)
+		for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+			const struct pfk_msg_row *r = row_of(d, "GETSPI");
+			size_t n, at = 16;
+
+			build(&b, r, needed(r), PFK_LE);
+			while (b.p[at + 2] != 6)
+				at += 8U * b.p[at];
+			b.p[at + 8 + rows[i].at] = 1;
+			n = lint_built(&b, f);
+			cr_expect_eq(n, d == OPENBSD, "%u row %zu", d, i);
+			if (d != OPENBSD)
+				continue;
+			cr_expect_eq(f[0].rule, rows[i].rule, "row %zu", i);
+			cr_expect_eq(f[0].err, PFK_EINVAL);
+			cr_expect_eq(f[0].how, PFK_BY_SEND);
+		}
+}
+
 /* [PFKEY-2.3.3-08] [PFKEY-2.3.3-09] An SA comes from one host, where the profile
  * looks; it may lead to many. */
 Test(rules, groups_are_no_source)
