@@ -7,10 +7,10 @@
  * a function like the others: it reads the step, plays it, compares.
  *
  *   hx_check_recording.c  cases, the rows
- *   hx_recording_pfkey.c  pfkey, advance; what is the stack's own choice
+ *   hx_recording_pfkey.c  pfkey; what is the stack's own choice
  *   hx_recording_bulk.c   bulk, bulk-dump
  *   hx_recording_host.c   sysctl, sysctl-read, setsockopt, getsockopt
- *   hx_recording_path.c   send, tcp-connect, inject, enc0, enc0-counters
+ *   hx_recording_path.c   send, tcp-connect, inject, advance, enc0
  *   hx_check_sysctl.c     sysctl.json, which has variables instead of cases
  */
 
@@ -107,8 +107,8 @@ void hx_node_acquires(struct hx_node *n, const json_t *list);
 /* send(2) on the PF_KEY socket. */
 int hx_node_send(struct hx_node *n, struct ipm_span request);
 
-hx_step_fn hx_play_pfkey, hx_play_advance, hx_play_bulk, hx_play_bulk_dump,
-    hx_play_sysctl, hx_play_sysctl_read, hx_play_setsockopt, hx_play_getsockopt;
+hx_step_fn hx_play_pfkey, hx_play_bulk, hx_play_bulk_dump, hx_play_sysctl,
+    hx_play_sysctl_read, hx_play_setsockopt, hx_play_getsockopt;
 
 /* sysctl.json, which has variables and writes instead of cases. */
 bool hx_check_sysctls(struct hx_check *c, const json_t *root);

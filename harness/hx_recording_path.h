@@ -2,16 +2,17 @@
 #define HX_RECORDING_PATH_H
 
 /*
- * Steps of recordings in which packets move: send, tcp-connect, inject, enc0,
- * enc0-counters.
+ * Steps of recordings in which packets move: send, tcp-connect, inject, advance,
+ * enc0, enc0-counters.
  *
- *   hx_recording_path.c    the node's topology, the steps, what is compared
+ *   hx_recording_node.c    the node's topology and sockets
+ *   hx_recording_path.c    the steps, what is compared
  *   hx_recording_choice.c  what of a recorded packet is the stack's own choice
  */
 
 #include "hx_recording_int.h"
 
-/* --- hx_recording_path.c --------------------------------------------------- */
+/* --- hx_recording_node.c --------------------------------------------------- */
 
 /*
  * The recorded node as a case begins: interfaces, addresses, routes, standing
@@ -24,8 +25,15 @@ ipm_off hx_node_socket(struct hx_node *n, const char *name);
 /* The id that a socket of this name has. */
 uint32_t hx_node_socket_id(const char *name);
 
-hx_step_fn hx_play_send, hx_play_tcp_connect, hx_play_inject, hx_play_enc0,
-    hx_play_enc0_counters;
+/* A socket that has no name yet; 0: no memory. */
+ipm_off hx_node_open(struct hx_node *n, const struct ipm_pcb *as);
+/* Text to address, the family by the colon. */
+bool hx_node_address(const char *text, struct ipm_addr *a);
+
+/* --- hx_recording_path.c --------------------------------------------------- */
+
+hx_step_fn hx_play_send, hx_play_tcp_connect, hx_play_inject, hx_play_advance,
+    hx_play_enc0, hx_play_enc0_counters;
 
 /* --- hx_recording_choice.c ------------------------------------------------- */
 

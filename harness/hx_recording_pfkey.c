@@ -1,5 +1,5 @@
 /*
- * Steps of recordings that speak PF_KEY: messages, time that passes.
+ * Steps of recordings that speak PF_KEY.
  *
  * What a stack may choose is taken from the recording and given to the model
  * as what it draws: SPIs, ids of policies, numbers of ACQUIREs.  Octets that

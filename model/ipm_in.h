@@ -3,8 +3,8 @@
 
 /*
  * Between the parts of the inbound path (ipm_input.c, ipm_input6.c,
- * ipm_ip4opt.c, ipm_ipsecin.c, ipm_decap.c, ipm_deliver.c, ipm_tcpin.c,
- * ipm_icmp.c, ipm_forward.c): nobody else's.
+ * ipm_ip4opt.c, ipm_fragin.c, ipm_ipsecin.c, ipm_decap.c, ipm_deliver.c,
+ * ipm_tcpin.c, ipm_icmp.c, ipm_forward.c): nobody else's.
  */
 
 #include "ipm_errno.h"
@@ -26,7 +26,6 @@ struct ipm_in {
 	uint64_t frame;
 	enum ipm_reason fate;
 	uint8_t family; /* whose input it is in: 4 or 6 */
-	uint8_t lost;   /* version of the fragments that are told of */
 	uint8_t nxt;    /* IPv6: the header at off */
 	size_t off;     /* of the header in hand */
 	size_t nxt_off; /* of the octet that names it */
@@ -100,8 +99,13 @@ enum ipm_reason ipm_forward_fast(struct ipm_path *path, struct ipm_pkt *m);
 /* ip_dooptions: GO_ON, or the packet has ended. */
 enum ipm_go ipm_ip4_options(struct ipm_in *in);
 
+/* --- fragments (ipm_fragin.c) ------------------------------------------------ */
+
 /* ip_reass, frag6_input: GO_ON with the whole packet in hand. */
 enum ipm_go ipm_in_reassemble(struct ipm_in *in, const struct ipm_ip *ip);
+
+/* Gives up the packets whose time is over, and answers about them. */
+void ipm_fragments_expire(struct ipm_path *path);
 
 /* --- IPsec (ipm_ipsecin.c, ipm_decap.c) -------------------------------------- */
 
@@ -178,6 +182,7 @@ enum {
 	IPM_ICMP6_UNREACH_PORT = 4,
 	IPM_ICMP6_TOO_BIG = 2,
 	IPM_ICMP6_TIMXCEED = 3,
+	IPM_ICMP6_TIMXCEED_REASSEMBLY = 1,
 	IPM_ICMP6_PARAMPROB = 4,
 	IPM_ICMP6_PARAM_HEADER = 0,
 	IPM_ICMP6_PARAM_NEXT = 1,

@@ -140,75 +140,6 @@ ipm_is_broadcast(const struct ipm_host *h, const struct ipm_addr *a)
 	return false;
 }
 
-/* --- fragments --------------------------------------------------------------- */
-
-static enum ipm_stat
-lost_counter(uint8_t version, enum ipm_reason reason)
-{
-	bool late = reason == IPM_R_FRAG_TIMEOUT;
-
-	if (version == 4)
-		return late ? IPM_ST_IP_fragtimeout : IPM_ST_IP_fragdropped;
-	return late ? IPM_ST_IP6_fragtimeout : IPM_ST_IP6_fragdropped;
-}
-
-/* An earlier fragment ends without a packet. */
-static void
-fragment_lost(void *ctx, uint64_t frame, enum ipm_reason reason, uint64_t by)
-{
-	struct ipm_in *in = ctx;
-
-	(void)by;
-	if (reason == IPM_R_OK)
-		return;
-	ipm_count(in->path, lost_counter(in->lost, reason));
-	in->path->effect(in->path->ctx,
-	    &(struct ipm_effect){ .kind = IPM_FX_DROP,
-		.reason = reason,
-		.iface = -1,
-		.frame = frame });
-}
-
-static struct ipm_reass_env
-reass_env(struct ipm_in *in)
-{
-	return (struct ipm_reass_env){ .arena = &in->path->s->arena,
-		.alloc = in->path->env->alloc,
-		.pf = in->path->pf,
-		.now = in->path->env->sec,
-		.tell = fragment_lost,
-		.tell_ctx = in,
-		.version = &in->lost };
-}
-
-enum ipm_go
-ipm_in_reassemble(struct ipm_in *in, const struct ipm_ip *ip)
-{
-	struct ipm_path *path = in->path;
-	struct ipm_reass_env re = reass_env(in);
-	bool v4 = in->family == 4;
-	struct ipm_span whole;
-	size_t pieces;
-	enum ipm_reason r;
-
-	ipm_trace_add(path->trace, IPM_STEP_REASSEMBLE, IPM_R_OK, ip->frag_off,
-	    ip->packet.len - ip->hlen);
-	ipm_count(path, v4 ? IPM_ST_IP_fragments : IPM_ST_IP6_fragments);
-	r = ipm_reass_add(&path->s->reass, &re, ip, in->frame,
-	    path->work->reass, sizeof path->work->reass, &whole, &pieces);
-	if (r == IPM_R_FRAG_PENDING)
-		return ipm_in_end(in, r);
-	if (r != IPM_R_OK)
-		return ipm_in_drop(
-		    in, v4 ? IPM_ST_IP_fragdropped : IPM_ST_IP6_fragdropped, r);
-	ipm_count(path, v4 ? IPM_ST_IP_reassembled : IPM_ST_IP6_reassembled);
-	ipm_trace_add(
-	    path->trace, IPM_STEP_COMPLETE, IPM_R_OK, pieces, whole.len);
-	memcpy(in->m.p, whole.p, whole.len);
-	in->m.len = whole.len;
-	return IPM_GO_ON;
-}
-
 /* --- IPv4 ----------------------------------------------------------------------- */
 
 /* One way in which a header is no IPv4 header; the order is ip_input's. */
@@ -511,15 +442,6 @@ run(struct ipm_in *in)
 	}
 }
 
-void
-ipm_clock(struct ipm_path *path)
-{
-	struct ipm_in in = { .path = path, .family = 4 };
-	struct ipm_reass_env re = reass_env(&in);
-
-	ipm_reass_expire(&path->s->reass, &re);
-}
-
 enum ipm_reason
 ipm_input(
     struct ipm_path *path, int iface, struct ipm_span octets, uint64_t frame)
@@ -528,12 +450,11 @@ ipm_input(
 		.m = { .p = path->work->buf[0], .rcvif = iface },
 		.frame = frame,
 		.family = octets.len != 0 && octets.p[0] >> 4 == 6 ? 6 : 4 };
-	struct ipm_reass_env re = reass_env(&in);
 
 	ipm_loop_enter(path);
 	if (iface < 0 || (size_t)iface >= path->s->host.n_ifs)
 		in.m.rcvif = -1;
-	ipm_reass_expire(&path->s->reass, &re);
+	ipm_fragments_expire(path);
 	in.m.len = octets.len < sizeof path->work->buf[0]
 	    ? octets.len
 	    : sizeof path->work->buf[0];

@@ -629,7 +629,8 @@ ipm_observe(struct ipm_state *s, struct ipm_derived *d,
 	o->packet = ipm_span(NULL, 0);
 	o->has_addrs = false;
 	o->resync_tried = 0;
-	ipm_reass_expire(&s->reass, &re);
+	while (ipm_reass_expire(&s->reass, &re))
+		;
 
 	r = ipm_ip_parse(
 	    octets, ipm_sw(pf, IPM_SW_IP_CHECKSUM) != IPM_OFF, &v.ip);

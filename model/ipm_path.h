@@ -8,6 +8,7 @@
  * packet has one fate, and everything that leaves is told as an effect.
  *
  *   ipm_input.c    a packet arrives: IP input (ipm_input6.c, ipm_ip4opt.c)
+ *   ipm_fragin.c   fragments are joined, or given up
  *   ipm_ipsecin.c  IPSEC_INPUT: AH, ESP, IPcomp; ipm_decap.c what follows
  *   ipm_deliver.c  policy check, UDP encapsulation, sockets (ipm_tcpin.c)
  *   ipm_icmp.c     what the host answers
@@ -100,7 +101,8 @@ enum {
 	IPM_M_AUTHIPDGM = 1 << 1,
 	IPM_M_DECRYPTED = 1 << 2,
 	IPM_M_SKIP_FIREWALL = 1 << 3,
-	IPM_M_SUM_VALID = 1 << 4 /* the upper layer's checksum counts as right */
+	IPM_M_SUM_VALID = 1
+	    << 4 /* the upper layer's checksum counts as right */
 };
 
 /* PACKET_TAG_IPSEC_IN_DONE: one transform undone (facts datapath 0.2). */
@@ -137,7 +139,8 @@ enum ipm_reason ipm_input(
     struct ipm_path *path, int iface, struct ipm_span octets, uint64_t frame);
 
 /* The clock has moved to env->sec: fragments whose packet did not come in time
- * are dropped (an effect and a count each).  ipm_input does so by itself. */
+ * are dropped (an effect and a count each), and the sender of the first one of
+ * an IPv6 packet is told.  ipm_input does so by itself. */
 void ipm_clock(struct ipm_path *path);
 
 /*

@@ -24,6 +24,7 @@ struct piece {
 	uint8_t more, tos;
 	uint8_t nh;        /* IPv6: of the fragment header */
 	uint16_t prev_off; /* IPv6: offset of the octet naming it */
+	uint32_t flags;    /* the caller's */
 	uint8_t data[];    /* header, payload */
 };
 
@@ -62,6 +63,46 @@ piece_at(const struct ipm_reass_env *e, ipm_off off)
 	return ipm_arena_at(e->arena, off);
 }
 
+static void
+append(struct ipm_reass_lost *l, const uint8_t *p, size_t len)
+{
+	size_t room = sizeof l->first - l->len;
+
+	if (len > room)
+		len = room;
+	memcpy(l->first + l->len, p, len);
+	l->len += len;
+}
+
+/* The fragment at offset 0, its own header back in its place. */
+static void
+keep_first(
+    struct ipm_reass_lost *l, const struct packet *p, const struct piece *f)
+{
+	uint8_t header[8] = { f->nh, 0, 0, f->more };
+
+	ipm_store32(header + 4, p->id);
+	l->flags = f->flags;
+	append(l, f->data, f->hlen);
+	append(l, header, sizeof header);
+	append(l, f->data + f->hlen, f->len);
+}
+
+static void
+note_lost(const struct ipm_reass_env *e, const struct packet *p)
+{
+	struct ipm_reass_lost *l = e->lost;
+
+	if (l == NULL)
+		return;
+	l->version = p->version;
+	l->flags = 0;
+	l->len = 0;
+	if (p->version == 6 && p->pieces != 0 &&
+	    piece_at(e, p->pieces)->off == 0)
+		keep_first(l, p, piece_at(e, p->pieces));
+}
+
 /* Tells of every piece and returns its memory. */
 static void
 give_pieces(const struct ipm_reass_env *e, struct packet *p,
@@ -69,8 +110,7 @@ give_pieces(const struct ipm_reass_env *e, struct packet *p,
 {
 	ipm_off off = p->pieces;
 
-	if (e->version != NULL)
-		*e->version = p->version;
+	note_lost(e, p);
 	while (off != 0) {
 		struct piece *f = piece_at(e, off);
 		ipm_off next = f->next;
@@ -103,23 +143,21 @@ unlink_packet(struct ipm_reass *t, const struct ipm_reass_env *e, ipm_off off)
 	ipm_arena_give(e->arena, off, sizeof(struct packet));
 }
 
-void
+bool
 ipm_reass_expire(struct ipm_reass *t, const struct ipm_reass_env *e)
 {
-	ipm_off off = t->first;
-
-	while (off != 0) {
+	for (ipm_off off = t->first; off != 0; off = packet_at(e, off)->next) {
 		struct packet *p = packet_at(e, off);
-		ipm_off next = p->next;
 		uint32_t limit = ipm_sw(e->pf,
 		    p->version == 4 ? IPM_SW_FRAG_TIME4 : IPM_SW_FRAG_TIME6);
 
-		if (e->now - p->born >= limit && e->now > p->born) {
-			give_pieces(e, p, IPM_R_FRAG_TIMEOUT, 0);
-			unlink_packet(t, e, off);
-		}
-		off = next;
+		if (e->now - p->born < limit || e->now <= p->born)
+			continue;
+		give_pieces(e, p, IPM_R_FRAG_TIMEOUT, 0);
+		unlink_packet(t, e, off);
+		return true;
 	}
+	return false;
 }
 
 /* RFC 791 3.2 names the protocol too, RFC 8200 4.5 does not. */
@@ -299,6 +337,7 @@ keep(const struct ipm_reass_env *e, ipm_off packet, const struct frag *f,
 	n->tos = ip->tos;
 	n->nh = ip->frag_nh;
 	n->prev_off = (uint16_t)ip->frag_prev_off;
+	n->flags = e->flags;
 	memcpy(n->data, ip->packet.p, hlen);
 	memcpy(n->data + hlen, f->payload.p, f->payload.len);
 
@@ -561,6 +600,7 @@ ipm_reass_digest(
 			ipm_digest_number(d, q->more);
 			ipm_digest_number(d, q->hlen);
 			ipm_digest_number(d, q->nh);
+			ipm_digest_number(d, q->flags);
 			ipm_digest_octets(d, q->data, q->hlen);
 			ipm_digest_octets(
 			    d, q->data + q->hlen + q->skip, q->len);

@@ -28,6 +28,18 @@ struct ipm_reass {
 typedef void ipm_fragment_fn(
     void *ctx, uint64_t frame, enum ipm_reason reason, uint64_t by);
 
+/* Octets of an IPv6 fragment that an ICMP error about it quotes. */
+#define IPM_REASS_QUOTE 1232U
+
+/* Of the packet that was given up last. */
+struct ipm_reass_lost {
+	uint8_t version;
+	unsigned flags; /* of the fragment at offset 0 */
+	size_t len;     /* of `first`; 0: IPv4, or that one did not come */
+	uint8_t first[IPM_REASS_QUOTE]; /* the fragment at offset 0, as it came
+					   but for reserved fields */
+};
+
 struct ipm_reass_env {
 	struct ipm_arena *arena;
 	const struct ipm_alloc *alloc;
@@ -35,13 +47,15 @@ struct ipm_reass_env {
 	uint64_t now;          /* seconds */
 	ipm_fragment_fn *tell; /* or NULL */
 	void *tell_ctx;
-	uint8_t *version; /* or NULL; the IP version tell is about */
+	struct ipm_reass_lost *lost; /* or NULL; its version before tell */
+	unsigned flags; /* the caller's, of a fragment that is added */
 };
 
 void ipm_reass_init(struct ipm_reass *t);
 
-/* Gives up packets whose time is over (switches frag-seconds4, -6). */
-void ipm_reass_expire(struct ipm_reass *t, const struct ipm_reass_env *e);
+/* Gives up one packet whose time is over (switches frag-seconds4, -6); false:
+ * there is none. */
+bool ipm_reass_expire(struct ipm_reass *t, const struct ipm_reass_env *e);
 
 /*
  * Takes one fragment (ip->fragment is true).

@@ -106,6 +106,37 @@ class Spoiled(unittest.TestCase):
         steps(root, 'send')[0]['errno'] = 65
         self.fails(root, 'errno: recorded 65, model 0')
 
+    def test_what_comes_of_time(self):
+        """An advance shows what a send shows (README, Schema)."""
+        root = one('outbound-misc', 'seq-v4')
+        here = root['cases'][0]['steps']
+        here.append({'op': 'advance', 'seconds': 1})
+        self.assertEqual(check(root)['result'], 'pass')
+        packet = steps(root, 'send')[0]['emitted'][0]
+        for member, value, words in (
+                ('emitted', [packet], 'emitted: recorded 1, the model 0'),
+                ('delivered', [{}], 'delivered: recorded 1, the model 0'),
+                ('counters_delta', {'net.inet.ip.stats': {'ips_total': 1}},
+                 'ips_total: recorded +1, model +0')):
+            here[-1] = {'op': 'advance', 'seconds': 1, member: value}
+            self.fails(root, words)
+
+    def test_fragments_whose_time_is_over(self):
+        """ip_reass.c keeps them for 30 seconds, and counts each."""
+        root = one('options-fragments', 'in-frag-esp-v4')
+        here = root['cases'][0]['steps']
+        first = next(i for i, s in enumerate(here)
+                     if s['op'] == 'inject' and int(s['packet'][12:14], 16)
+                     & 0x20)
+        timeout = {'net.inet.ip.stats': {'ips_fragtimeout': 1}}
+        del here[first + 1:]
+        here.append({'op': 'advance', 'seconds': 29})
+        here.append({'op': 'advance', 'seconds': 1,
+                     'counters_delta': timeout})
+        self.assertEqual(check(root)['result'], 'pass', check(root))
+        del here[-1]['counters_delta']
+        self.fails(root, 'ips_fragtimeout: recorded +0, model +1')
+
     def test_deliveries(self):
         for member, value, words in (
                 ('payload', '00', 'delivered/0/payload'),

@@ -43,7 +43,7 @@ struct ipm_reass_env
 reass_bench_env(struct reass_bench *b)
 {
 	return (struct ipm_reass_env){ &b->arena, &b->alloc, &b->pf, b->now,
-		tell, b };
+		tell, b, &b->lost, b->flags };
 }
 
 static size_t
@@ -120,5 +120,6 @@ reass_wait(struct reass_bench *b, uint64_t seconds)
 
 	b->now += seconds;
 	e = reass_bench_env(b);
-	ipm_reass_expire(&b->t, &e);
+	while (ipm_reass_expire(&b->t, &e))
+		;
 }

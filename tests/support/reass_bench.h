@@ -15,6 +15,8 @@ struct reass_bench {
 	struct ipm_alloc alloc;
 	struct ipm_profile pf; /* at first the observer's */
 	struct ipm_reass t;
+	struct ipm_reass_lost lost;
+	unsigned flags;      /* of what is offered */
 	uint64_t now, frame; /* frame: number of the last one offered */
 	/* Of each frame: what was told, by which frame, how often. */
 	enum ipm_reason told[REASS_FRAMES];

@@ -413,6 +413,33 @@ Test(input, a_lost_fragment_is_told_of)
 	cr_expect_eq(path_nth(&b, IPM_FX_DROP, 0)->reason, IPM_R_FRAG_TIMEOUT);
 }
 
+static void
+clock_to(uint64_t sec)
+{
+	b.env.sec = sec;
+	b.n_fx = 0;
+	ipm_clock(&b.path);
+}
+
+/* FreeBSD keeps it for 30 seconds and tells nobody (ip_reass.c). */
+Test(input, the_clock_ends_a_fragment)
+{
+	uint64_t born = b.env.sec;
+
+	fragment4(0x2000, 16);
+	cr_assert_eq(in_run(&b, &k), IPM_R_FRAG_PENDING);
+	clock_to(born + 29);
+	cr_expect_eq(b.n_fx, 0);
+	clock_to(born + 30);
+	cr_expect_eq(b.n_fx, 1);
+	cr_assert_eq(path_count(&b, IPM_FX_DROP), 1);
+	cr_expect_eq(path_nth(&b, IPM_FX_DROP, 0)->reason, IPM_R_FRAG_TIMEOUT);
+	cr_expect_eq(path_nth(&b, IPM_FX_DROP, 0)->family, 4);
+	cr_expect_eq(b.s.stats.v[IPM_ST_IP_fragtimeout], 1);
+	clock_to(born + 1000);
+	cr_expect_eq(b.n_fx, 0);
+}
+
 /* --- IPv6 ------------------------------------------------------------------------------- */
 
 Test(input, a_datagram_is_delivered6)
@@ -586,6 +613,64 @@ Test(input, ipv6_fragments_that_cannot_be)
 		cr_expect_eq(in_run(&b, &k), rows6[i].fate, "%zu", i);
 		cr_expect_str_eq(answered(), rows6[i].answer, "%zu", i);
 	}
+}
+
+static void
+fragment6(const char *header)
+{
+	uint8_t p[64] = { 0 };
+	size_t n = path_hex(p, sizeof p, header);
+
+	p[n] = 0xab;
+	in_ip6(&k, PEER6, HOST6, 44, p, n + 16);
+	cr_assert_eq(in_run(&b, &k), IPM_R_FRAG_PENDING);
+}
+
+/* RFC 8200 4.5: after 60 seconds, with the first fragment in the answer. */
+Test(input, the_clock_ends_an_ipv6_fragment)
+{
+	uint64_t born = b.env.sec;
+	const struct path_fx *fx;
+
+	fragment6("1100000100000007");
+	clock_to(born + 59);
+	cr_expect_eq(b.n_fx, 0);
+	clock_to(born + 60);
+	cr_expect_str_eq(answered(), "3/1 0");
+	fx = path_nth(&b, IPM_FX_TRANSMIT, 0);
+	cr_assert_eq(fx->len, 48 + k.len);
+	cr_expect_arr_eq(fx->packet + 48, k.p, k.len);
+	cr_expect_eq(path_count(&b, IPM_FX_DROP), 1);
+	cr_expect_eq(b.s.stats.v[IPM_ST_IP6_fragtimeout], 1);
+}
+
+/* No answer about a packet whose first fragment did not come. */
+Test(input, the_clock_ends_ipv6_fragments_in_silence)
+{
+	uint64_t born = b.env.sec;
+
+	fragment6("1100001100000007");
+	clock_to(born + 60);
+	cr_expect_str_eq(answered(), "-");
+	cr_expect_eq(path_count(&b, IPM_FX_DROP), 1);
+	cr_expect_eq(b.s.stats.v[IPM_ST_ICMP6_error], 0);
+}
+
+/* Each packet is answered for itself, in the order in which they began. */
+Test(input, the_clock_ends_many)
+{
+	uint64_t born = b.env.sec;
+
+	fragment6("1100000100000007");
+	fragment6("1100000100000008");
+	fragment4(0x2000, 16);
+	cr_assert_eq(in_run(&b, &k), IPM_R_FRAG_PENDING);
+	fragment6("1100001100000008");
+	clock_to(born + 60);
+	cr_expect_eq(path_count(&b, IPM_FX_TRANSMIT), 2);
+	cr_expect_eq(path_count(&b, IPM_FX_DROP), 4);
+	cr_assert_eq(path_nth(&b, IPM_FX_TRANSMIT, 0)->packet[48 + 47], 7);
+	cr_expect_eq(path_nth(&b, IPM_FX_TRANSMIT, 1)->packet[48 + 47], 8);
 }
 
 /* RFC 2711, and FreeBSD: a router keeps a packet with a router alert. */

@@ -208,6 +208,46 @@ Test(reass, overlap4_first_last_drop_bsd)
 	}
 }
 
+/* RFC 8200 4.5: what is answered about; with the flags it came with, not those
+ * of another fragment. */
+Test(reass, the_first_fragment_of_what_is_lost)
+{
+	struct reass_bench *b = reass_bench_new();
+	struct reass_frag f = {
+		.version = 6, .id = 0xabcdef01, .more = true, .payload = octets
+	};
+	uint8_t p[70000];
+	size_t n;
+
+	f.len = 1400;
+	f.off = 1400;
+	b->flags = 5;
+	cr_assert_eq(reass_offer(b, &f), IPM_R_FRAG_PENDING);
+	reass_wait(b, 60);
+	cr_expect_eq(b->lost.version, 6);
+	cr_expect_eq(b->lost.len, 0);
+	cr_expect_eq(b->lost.flags, 0);
+
+	cr_assert_eq(reass_offer(b, &f), IPM_R_FRAG_PENDING);
+	f.off = 0;
+	b->flags = 9;
+	for (f.len = 8; f.len <= 1400; f.len += 1392) {
+		n = reass_frag_build(&f, p);
+		cr_assert_eq(reass_offer(b, &f), IPM_R_FRAG_PENDING);
+		reass_wait(b, 60);
+		cr_assert_eq(b->lost.len, n < 1232 ? n : 1232);
+		cr_expect_arr_eq(b->lost.first, p, b->lost.len);
+		cr_expect_eq(b->lost.flags, 9);
+	}
+
+	f.version = 4;
+	cr_assert_eq(reass_offer(b, &f), IPM_R_FRAG_PENDING);
+	reass_wait(b, 60);
+	cr_expect_eq(b->lost.version, 4);
+	cr_expect_eq(b->lost.len, 0);
+	reass_bench_free(b);
+}
+
 Test(reass, rfc1122_3_3_2_time_limit)
 {
 	struct reass_bench *b = reass_bench_new();
