@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "hx_pcap.h"
 #include "provider/ipm_libcrypto.h"
@@ -11,6 +12,26 @@
 /* An arena that reached this would hold some ten million SAs. */
 #define ARENA_MAX ((size_t)1 << (sizeof(size_t) > 4 ? 32 : 30))
 
+/* Blocks from twice this on are worth large pages: look-ups in an SAD of a
+ * million go to memory at random. */
+#define LARGE_PAGE ((size_t)2 << 20)
+
+static void *
+take(size_t len)
+{
+	size_t whole = (len + LARGE_PAGE - 1) / LARGE_PAGE * LARGE_PAGE;
+	void *p;
+
+	if (len < 2 * LARGE_PAGE || whole < len)
+		return malloc(len);
+	p = aligned_alloc(LARGE_PAGE, whole);
+#ifdef MADV_HUGEPAGE
+	if (p != NULL)
+		(void)madvise(p, whole, MADV_HUGEPAGE); /* only a wish */
+#endif
+	return p;
+}
+
 static void *
 resize(void *ctx, void *old, size_t old_size, size_t new_size)
 {
@@ -18,7 +39,7 @@ resize(void *ctx, void *old, size_t old_size, size_t new_size)
 
 	(void)ctx;
 	if (new_size != 0) {
-		p = malloc(new_size);
+		p = take(new_size);
 		if (p == NULL)
 			return NULL;
 	}

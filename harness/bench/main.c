@@ -20,6 +20,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "bench_lookup.h"
 #include "hx_engine.h"
 #include "pfk_engine.h"
 #include "transform/ipm_tunnel.h"
@@ -640,6 +641,10 @@ main(int argc, char **argv)
 	char *slash;
 
 	(void)snprintf(self, sizeof self, "%s", argv[0]);
+	if (argc > 1 && strcmp(argv[1], "--lookup") == 0) {
+		bench_lookup();
+		return 0;
+	}
 	slash = strrchr(self, '/');
 	(void)snprintf(slash == NULL ? self : slash + 1, 16, "ipsecsim");
 	if (mkdtemp(dir) == NULL)
@@ -678,6 +683,7 @@ main(int argc, char **argv)
 	memory();
 	key_engine("between two hosts", false);
 	key_engine("to a host each", true);
+	bench_lookup();
 	(void)snprintf(rm, sizeof rm, "rm -rf %s", dir);
 	return system(rm) == 0 ? 0 : 3;
 }

@@ -1,9 +1,11 @@
 /*
  * Implementation notes.  The entries stand in an array in order of addition;
- * a slot table of open addressing holds indices into it.  When SAs were only
- * added since the last look, the new ones (they are at the end of the SAD's
- * list) are appended; after a deletion all is built anew, and sessions move
- * over by serial number.
+ * slot tables of open addressing hold indices into it, that by name the hash and
+ * the SA's place too, so that a look-up meets one entry and one SA.  SAs that
+ * were added since the last look are at the end of the SAD's list and are
+ * appended; of those that went the SAD remembers the last, whose entries stay
+ * behind empty.  When it remembers too few, or much is empty, all is built anew,
+ * and sessions move over.
  */
 #include "ipm_derived.h"
 
@@ -42,12 +44,43 @@ resize(const struct ipm_derived *d, void *old, size_t old_size, size_t new_size)
 static void
 insert(struct ipm_derived *d, const struct ipm_arena *a, uint32_t i)
 {
-	const struct ipm_sa *sa = ipm_arena_at(a, d->sas[i].off);
-	uint32_t at = hash(&sa->dst, sa->proto, sa->spi) & (d->n_slots - 1);
+	ipm_off off = d->sas[i].off;
+	const struct ipm_sa *sa = ipm_arena_at(a, off);
+	uint32_t h = hash(&sa->dst, sa->proto, sa->spi);
+	uint32_t at = h & (d->n_slots - 1);
 
-	while (d->slots[at] != 0)
+	while (d->slots[at].index != 0)
 		at = (at + 1) & (d->n_slots - 1);
-	d->slots[at] = i + 1;
+	d->slots[at] =
+	    (struct ipm_derived_slot){ .hash = h, .index = i + 1, .off = off };
+}
+
+/* The next slot of this hash whose SA is not gone, from *at on; NULL: none. */
+static struct ipm_derived_slot *
+next_slot(const struct ipm_derived *d, uint32_t h, uint32_t *at)
+{
+	for (;;) {
+		struct ipm_derived_slot *s = &d->slots[*at & (d->n_slots - 1)];
+
+		if (s->index == 0)
+			return NULL;
+		++*at;
+		if (s->hash == h && s->off != 0)
+			return s;
+	}
+}
+
+/* The slot of the SA at a place, with this hash, or NULL. */
+static struct ipm_derived_slot *
+slot_at(const struct ipm_derived *d, uint32_t h, ipm_off off)
+{
+	struct ipm_derived_slot *s = NULL;
+	uint32_t at = h;
+
+	if (d->n_slots != 0)
+		while ((s = next_slot(d, h, &at)) != NULL && s->off != off)
+			;
+	return s;
 }
 
 /* Room for n entries at a load of at most one half. */
@@ -58,7 +91,7 @@ reserve(struct ipm_derived *d, const struct ipm_arena *a, uint32_t n)
 	void *p;
 
 	if (n > d->cap) {
-		uint32_t cap = d->cap + d->cap / 2 + 8;
+		uint32_t cap = d->cap + d->cap / 4 + 8;
 
 		if (cap < n)
 			cap = n;
@@ -81,7 +114,8 @@ reserve(struct ipm_derived *d, const struct ipm_arena *a, uint32_t n)
 	d->n_slots = want;
 	memset(d->slots, 0, want * sizeof d->slots[0]);
 	for (uint32_t i = 0; i < d->count; i++)
-		insert(d, a, i);
+		if (d->sas[i].off != 0)
+			insert(d, a, i);
 	return IPM_OK;
 }
 
@@ -124,7 +158,7 @@ append_pair(struct ipm_derived *d, const struct ipm_arena *a)
 	d->n_pairs = want;
 	memset(p, 0, want * sizeof p[0]);
 	for (uint32_t i = 0; i < d->count; i++)
-		if (d->sas[i].proto == IPM_PROTO_IPCOMP)
+		if (d->sas[i].off != 0 && d->sas[i].proto == IPM_PROTO_IPCOMP)
 			insert_pair(d, a, i);
 	return IPM_OK;
 }
@@ -142,11 +176,25 @@ ipm_derived_comp_between(const struct ipm_derived *d, const struct ipm_arena *a,
 		ipm_off off = d->sas[d->pairs[at] - 1].off;
 		const struct ipm_sa *sa = ipm_arena_at(a, off);
 
-		if (sa->mode == mode && ipm_addr_equal(&sa->src, src) &&
+		if (off != 0 && sa->mode == mode &&
+		    ipm_addr_equal(&sa->src, src) &&
 		    ipm_addr_equal(&sa->dst, dst))
 			return off;
 	}
 	return 0;
+}
+
+static void
+note_natt(
+    struct ipm_derived *d, const struct ipm_arena *a, struct ipm_derived_sa *s)
+{
+	const struct ipm_sa *sa = ipm_arena_at(a, s->off);
+
+	s->natt = (sa->flags & IPM_SAF_NATT) != 0;
+	if (!s->natt)
+		return;
+	d->natt_any = true;
+	d->natt_ports[sa->dport / 8] |= (uint8_t)(1U << sa->dport % 8);
 }
 
 static enum ipm_err
@@ -160,10 +208,8 @@ append(struct ipm_derived *d, const struct ipm_arena *a, ipm_off off)
 		.serial = sa->serial, .off = off, .proto = sa->proto
 	};
 	insert(d, a, d->count++);
-	if ((sa->flags & IPM_SAF_NATT) != 0) {
-		d->natt_any = true;
-		d->natt_ports[sa->dport / 8] |= (uint8_t)(1U << sa->dport % 8);
-	}
+	d->live++;
+	note_natt(d, a, &d->sas[d->count - 1]);
 	return sa->proto == IPM_PROTO_IPCOMP ? append_pair(d, a) : IPM_OK;
 }
 
@@ -181,54 +227,110 @@ drop_entry(const struct ipm_derived *d, struct ipm_derived_sa *s)
 	ipm_wipe(s, sizeof *s);
 }
 
-/* Entries before `from` stay; the SAs of the list from `off` on are added. */
+/* The n SAs at the end of the list, the first of them first. */
 static enum ipm_err
-append_from(struct ipm_derived *d, const struct ipm_arena *a, ipm_off off)
+append_last(struct ipm_derived *d, const struct ipm_sad *sad,
+    const struct ipm_arena *a, uint32_t n)
 {
-	while (off != 0) {
-		const struct ipm_sa *sa = ipm_arena_at(a, off);
-		ipm_off next = sa->next;
+	ipm_off off = sad->last;
 
+	for (uint32_t i = 1; i < n; i++)
+		off = ((const struct ipm_sa *)ipm_arena_at(a, off))->prev;
+	for (uint32_t i = 0; i < n; i++) {
 		if (append(d, a, off) != IPM_OK)
 			return IPM_ERR_NOMEM;
-		off = next;
+		off = ((const struct ipm_sa *)ipm_arena_at(a, off))->next;
 	}
 	return IPM_OK;
 }
 
-/* Builds anew, carrying sessions over: both lists ascend by serial. */
+static void
+free_tables(struct ipm_derived *d)
+{
+	for (uint32_t i = 0; i < d->count; i++)
+		drop_entry(d, &d->sas[i]);
+	if (d->sas != NULL)
+		(void)resize(d, d->sas, d->cap * sizeof d->sas[0], 0);
+	if (d->slots != NULL)
+		(void)resize(d, d->slots, d->n_slots * sizeof d->slots[0], 0);
+	if (d->pairs != NULL)
+		(void)resize(d, d->pairs, d->n_pairs * sizeof d->pairs[0], 0);
+}
+
+/* Builds anew, carrying over the sessions of SAs that are still what they
+ * were. */
 static enum ipm_err
 rebuild(
     struct ipm_derived *d, const struct ipm_sad *sad, const struct ipm_arena *a)
 {
 	struct ipm_derived old = *d;
 	enum ipm_err err;
-	uint32_t j = 0;
 
 	ipm_derived_init(d, old.provider, old.alloc);
 	d->spd = old.spd;
-	err = append_from(d, a, sad->first);
+	d->probes = old.probes;
+	err = append_last(d, sad, a, sad->count);
 	for (uint32_t i = 0; err == IPM_OK && i < d->count; i++) {
-		while (j < old.count && old.sas[j].serial < d->sas[i].serial)
-			drop_entry(&old, &old.sas[j++]);
-		if (j < old.count && old.sas[j].serial == d->sas[i].serial) {
-			ipm_off off = d->sas[i].off;
+		struct ipm_derived_sa *to = &d->sas[i], *from;
+		const struct ipm_sa *sa = ipm_arena_at(a, to->off);
+		const struct ipm_derived_slot *slot =
+		    slot_at(&old, hash(&sa->dst, sa->proto, sa->spi), to->off);
 
-			d->sas[i] = old.sas[j++];
-			d->sas[i].off = off;
+		if (slot == NULL)
+			continue;
+		from = &old.sas[slot->index - 1];
+		if (from->serial == to->serial) {
+			*to = *from;
+			ipm_wipe(from, sizeof *from);
 		}
 	}
-	while (j < old.count)
-		drop_entry(&old, &old.sas[j++]);
-	if (old.sas != NULL)
-		(void)resize(&old, old.sas, old.cap * sizeof old.sas[0], 0);
-	if (old.slots != NULL)
-		(void)resize(
-		    &old, old.slots, old.n_slots * sizeof old.slots[0], 0);
-	if (old.pairs != NULL)
-		(void)resize(
-		    &old, old.pairs, old.n_pairs * sizeof old.pairs[0], 0);
+	free_tables(&old);
 	return err;
+}
+
+/* What happened to one SA; one that came since the last look is not here.
+ * False: only building anew will do. */
+static bool
+follow(struct ipm_derived *d, const struct ipm_arena *a,
+    const struct ipm_sad_gone *gone)
+{
+	struct ipm_derived_slot *slot =
+	    slot_at(d, hash(&gone->dst, gone->proto, gone->spi), gone->off);
+	struct ipm_derived_sa *s;
+
+	if (slot == NULL || d->sas[slot->index - 1].serial != gone->serial)
+		return true;
+	s = &d->sas[slot->index - 1];
+	/* Another SA may expect the same port. */
+	if (s->natt)
+		return false;
+	drop_entry(d, s);
+	if (gone->becomes == 0) {
+		slot->off = 0;
+		d->live--;
+		return true;
+	}
+	*s = (struct ipm_derived_sa){
+		.serial = gone->becomes, .off = gone->off, .proto = gone->proto
+	};
+	/* Unless it went, too, later. */
+	if (((const struct ipm_sa *)ipm_arena_at(a, s->off))->serial ==
+	    s->serial)
+		note_natt(d, a, s);
+	return true;
+}
+
+/* False: all is to be built anew. */
+static bool
+follow_all(
+    struct ipm_derived *d, const struct ipm_sad *sad, const struct ipm_arena *a)
+{
+	if (d->generation == 0 || sad->n_gone - d->n_gone > IPM_SAD_GONE)
+		return false;
+	for (uint64_t i = d->n_gone; i != sad->n_gone; i++)
+		if (!follow(d, a, &sad->gone[i % IPM_SAD_GONE]))
+			return false;
+	return d->live >= d->count / 2;
 }
 
 enum ipm_err
@@ -236,25 +338,16 @@ ipm_derived_sync(
     struct ipm_derived *d, const struct ipm_sad *sad, const struct ipm_arena *a)
 {
 	enum ipm_err err;
-	bool only_added;
 
 	if (d->generation == sad->generation)
 		return IPM_OK;
-	/* Each addition and deletion counts one, so equal growth of both
-	 * numbers means additions alone. */
-	only_added = sad->count >= d->count &&
-	    sad->generation - d->generation == sad->count - d->count;
-	if (!only_added)
-		err = rebuild(d, sad, a);
-	else if (d->count == 0)
-		err = append_from(d, a, sad->first);
+	if (follow_all(d, sad, a))
+		err = append_last(d, sad, a, sad->count - d->live);
 	else
-		err = append_from(d, a,
-		    ((const struct ipm_sa *)ipm_arena_at(
-			 a, d->sas[d->count - 1].off))
-			->next);
-	if (err == IPM_OK)
-		d->generation = sad->generation;
+		err = rebuild(d, sad, a);
+	/* What is half-done is not to be followed. */
+	d->generation = err == IPM_OK ? sad->generation : 0;
+	d->n_gone = sad->n_gone;
 	return err;
 }
 
@@ -326,22 +419,25 @@ struct ipm_derived_sa *
 ipm_derived_find(struct ipm_derived *d, const struct ipm_arena *a,
     const struct ipm_addr *dst, uint8_t proto, uint32_t spi)
 {
-	uint32_t at;
+	const struct ipm_derived_slot *slot;
+	uint32_t h, at;
 
 	if (d->n_slots == 0)
 		return NULL;
-	at = hash(dst, proto, spi) & (d->n_slots - 1);
-	for (; d->slots[at] != 0; at = (at + 1) & (d->n_slots - 1)) {
-		struct ipm_derived_sa *s = &d->sas[d->slots[at] - 1];
-		const struct ipm_sa *sa = ipm_arena_at(a, s->off);
+	at = h = hash(dst, proto, spi);
+	while ((slot = next_slot(d, h, &at)) != NULL) {
+		struct ipm_derived_sa *s = &d->sas[slot->index - 1];
+		const struct ipm_sa *sa = ipm_arena_at(a, slot->off);
 
 		if (sa->spi != spi || sa->proto != proto ||
 		    !ipm_addr_equal(&sa->dst, dst))
 			continue;
+		d->probes += at - h;
 		if (!s->opened)
 			open_sa(d, a, s);
 		return s;
 	}
+	d->probes += at - h;
 	return NULL;
 }
 
@@ -349,34 +445,22 @@ struct ipm_derived_sa *
 ipm_derived_of(struct ipm_derived *d, const struct ipm_arena *a, ipm_off off)
 {
 	const struct ipm_sa *sa = ipm_arena_at(a, off);
-	uint32_t at;
+	const struct ipm_derived_slot *slot =
+	    slot_at(d, hash(&sa->dst, sa->proto, sa->spi), off);
+	struct ipm_derived_sa *s;
 
-	if (d->n_slots == 0)
+	if (slot == NULL)
 		return NULL;
-	at = hash(&sa->dst, sa->proto, sa->spi) & (d->n_slots - 1);
-	for (; d->slots[at] != 0; at = (at + 1) & (d->n_slots - 1)) {
-		struct ipm_derived_sa *s = &d->sas[d->slots[at] - 1];
-
-		if (s->off != off)
-			continue;
-		if (!s->opened)
-			open_sa(d, a, s);
-		return s;
-	}
-	return NULL;
+	s = &d->sas[slot->index - 1];
+	if (!s->opened)
+		open_sa(d, a, s);
+	return s;
 }
 
 void
 ipm_derived_free(struct ipm_derived *d)
 {
-	for (uint32_t i = 0; i < d->count; i++)
-		drop_entry(d, &d->sas[i]);
-	if (d->sas != NULL)
-		(void)resize(d, d->sas, d->cap * sizeof d->sas[0], 0);
-	if (d->slots != NULL)
-		(void)resize(d, d->slots, d->n_slots * sizeof d->slots[0], 0);
-	if (d->pairs != NULL)
-		(void)resize(d, d->pairs, d->n_pairs * sizeof d->pairs[0], 0);
+	free_tables(d);
 	ipm_spdindex_free(&d->spd, d->alloc);
 	ipm_derived_init(d, d->provider, d->alloc);
 }

@@ -17,9 +17,10 @@
 /* What the data path needs of one SA, ready to use. */
 struct ipm_derived_sa {
 	uint64_t serial;
-	ipm_off off;      /* of the SA in the arena */
+	ipm_off off;      /* of the SA in the arena; 0: gone */
 	uint8_t proto;    /* the SA's, and which member is meant */
 	uint8_t opened;   /* the session was asked for */
+	uint8_t natt;     /* a port of natt_ports is its */
 	enum ipm_err err; /* why there is no session */
 	union {
 		struct ipm_esp_sa esp; /* proto 50 */
@@ -27,17 +28,26 @@ struct ipm_derived_sa {
 	};
 };
 
+/* index 0: free. */
+struct ipm_derived_slot {
+	uint32_t hash, index; /* into sas, plus 1 */
+	ipm_off off;          /* 0: gone */
+};
+
 struct ipm_derived {
 	const struct ipm_provider *provider;
 	const struct ipm_alloc *alloc;
 	struct ipm_spdindex spd;    /* keeps itself in step */
-	uint64_t generation;        /* of the SAD it was built from */
-	struct ipm_derived_sa *sas; /* count entries */
-	uint32_t *slots;            /* open addressing: index into sas plus 1 */
-	uint32_t n_slots, count, cap;
-	uint32_t *pairs; /* the same of IPcomp SAs, by source and destination */
+	uint64_t generation;        /* of the SAD it was built from; 0: none */
+	uint64_t n_gone;            /* likewise */
+	struct ipm_derived_sa *sas; /* count entries, live of them not gone */
+	struct ipm_derived_slot *slots; /* open addressing */
+	uint32_t n_slots, count, live, cap;
+	uint32_t
+	    *pairs; /* IPcomp SAs by source and destination: index plus 1 */
 	uint32_t n_pairs, n_comp;
-	bool natt_any;            /* some SA wants UDP encapsulation */
+	uint64_t probes; /* slots that ipm_derived_find looked at so far */
+	bool natt_any;   /* some SA wants UDP encapsulation */
 	uint8_t natt_ports[8192]; /* a bit for each destination port of those */
 };
 

@@ -292,10 +292,27 @@ link_sa(struct ipm_sad *sad, struct ipm_arena *arena, ipm_off off)
 }
 
 static void
+depart(struct ipm_sad *sad, const struct ipm_arena *arena, ipm_off off,
+    uint64_t becomes)
+{
+	const struct ipm_sa *sa = sa_at(arena, off);
+
+	sad->gone[sad->n_gone++ % IPM_SAD_GONE] = (struct ipm_sad_gone){
+		.serial = sa->serial,
+		.becomes = becomes,
+		.dst = sa->dst,
+		.spi = sa->spi,
+		.off = off,
+		.proto = sa->proto,
+	};
+}
+
+static void
 unlink_sa(struct ipm_sad *sad, struct ipm_arena *arena, ipm_off off)
 {
 	const struct ipm_sa *sa = sa_at(arena, off);
 
+	depart(sad, arena, off, 0);
 	if (sa->prev == 0)
 		sad->first = sa->next;
 	else
@@ -684,7 +701,8 @@ ipm_sa_mature(struct ipm_sad *sad, struct ipm_arena *arena,
 	/* A larval SA has an empty window, and limits at most. */
 	ipm_arena_give(arena, sa->replay, ipm_replay_octets(0));
 	ipm_arena_give(arena, sa->life, sizeof(struct ipm_sa_life));
-	sa->serial = ++sad->next_serial;
+	depart(sad, arena, off, ++sad->next_serial);
+	sa->serial = sad->next_serial;
 	sa->created = now;
 	sa->state = IPM_SA_MATURE;
 	fill_sa(arena, sa, &s, fill);

@@ -135,6 +135,17 @@ struct ipm_sa {
 	    sadb_auth; /* algorithm numbers as PF_KEY shows them */
 };
 
+/* An SA that left the list, or that a new serial number made another one. */
+struct ipm_sad_gone {
+	uint64_t serial, becomes; /* 0: removed */
+	struct ipm_addr dst;
+	uint32_t spi;
+	ipm_off off;
+	uint8_t proto;
+};
+
+#define IPM_SAD_GONE 32U /* those that an SAD remembers */
+
 struct ipm_sad {
 	ipm_off first, last;
 	ipm_off sah_first, sah_last;
@@ -142,6 +153,9 @@ struct ipm_sad {
 	uint32_t sah_count;
 	uint64_t next_serial;
 	uint64_t generation; /* changes with every add and delete */
+	/* So that derived data can follow without looking at everything. */
+	uint64_t n_gone;                        /* so far */
+	struct ipm_sad_gone gone[IPM_SAD_GONE]; /* the i-th at i % GONE */
 };
 
 /*

@@ -13,7 +13,12 @@
  *           policy (protocol, source port, destination port named or not)
  *           there are, one bit each
  *   cells   by group, kind, protocol and ports: a chain of policies in search
- *           order
+ *           order.  The first cell of a group stands in the group's own slot,
+ *           with the place of its first policy, since most groups have one.
+ *
+ * What a look-up costs with many policies is memory that is in no cache: in the
+ * common case one line for the group, two or three for the policy, and those of
+ * the filter, whose places do not depend on each other.
  *
  * Zones are not hashed, for a packet without one meets policies of every zone:
  * policies that differ by nothing else share a chain.
@@ -59,14 +64,32 @@ struct ipm_spdindex_entry {
 	uint32_t next; /* in its chain, index plus 1 */
 	uint32_t prev; /* likewise; of the first one: the last */
 	uint32_t priority;
-	uint32_t hash; /* of its cell */
+	uint32_t group, cell; /* hashes */
 };
 
 /* value 0: free. */
 struct ipm_spdindex_slot {
 	uint32_t hash;
-	uint32_t value; /* of a group: kinds; of a cell: entry plus 1 */
+	uint32_t value; /* first entry of the chain */
 };
+
+struct ipm_spdindex_group {
+	uint32_t hash;
+	uint32_t bits;  /* 0: free; else of OWN, USED, KINDS */
+	uint32_t first; /* of the own chain, and where that policy is */
+	ipm_off off;
+};
+
+#define OWN        0xfffffe00U /* most of the hash of the cell that is here */
+#define USED       0x00000100U
+#define KINDS      0x000000ffU /* of the cells that stand elsewhere */
+#define KIND_SHIFT 29U         /* a cell's hash has its kind on top */
+
+static bool
+owns(const struct ipm_spdindex_group *g, uint32_t cell)
+{
+	return ((g->bits ^ cell) & OWN) == 0;
+}
 
 #define EMPTIED UINT32_MAX /* a cell whose chain has ended */
 
@@ -120,7 +143,8 @@ hash_cell(uint64_t group, unsigned kind, const struct ipm_selector *sel)
 		key |= (uint64_t)sel->src.port << 16;
 	if ((kind & NAMES_DPORT) != 0)
 		key |= (uint64_t)sel->dst.port << 32;
-	return (uint32_t)(ipm_hash_mix(group ^ key << 8) >> 32);
+	return (uint32_t)(ipm_hash_mix(group ^ key << 8) >> 35) |
+	    kind << KIND_SHIFT;
 }
 
 /* --- the filter -------------------------------------------------------------- */
@@ -150,8 +174,8 @@ static void
 places(const struct ipm_spdindex *x, const struct descent *d, uint8_t *at[2])
 {
 	uint64_t h = ipm_hash_mix(d->hash);
-	/* A line for every two entries, which have four prefixes. */
-	uint8_t *line = x->filter + (size_t)(h >> 32 & (x->cap / 2 - 1)) * LINE;
+	/* A line for every four entries, which have eight prefixes. */
+	uint8_t *line = x->filter + (size_t)(h >> 32 & (x->cap / 4 - 1)) * LINE;
 
 	at[0] = line + (h & (LINE - 1));
 	at[1] = line + (h >> 8 & (LINE - 1));
@@ -175,15 +199,24 @@ filter_add(struct ipm_spdindex *x, enum ipm_dir dir, enum end end,
 /* --- hash tables ---------------------------------------------------------------- */
 
 /* The slot of this hash, or the free one where it would stand. */
-static struct ipm_spdindex_slot *
-slot_of(const struct ipm_spdindex *x, struct ipm_spdindex_slot *table,
-    uint32_t hash)
+static struct ipm_spdindex_group *
+group_of(const struct ipm_spdindex *x, uint32_t hash)
 {
 	uint32_t mask = x->cap * 2 - 1, at = hash & mask;
 
-	while (table[at].value != 0 && table[at].hash != hash)
+	while (x->groups[at].bits != 0 && x->groups[at].hash != hash)
 		at = (at + 1) & mask;
-	return &table[at];
+	return &x->groups[at];
+}
+
+static struct ipm_spdindex_slot *
+cell_of(const struct ipm_spdindex *x, uint32_t hash)
+{
+	uint32_t mask = x->cap * 2 - 1, at = hash & mask;
+
+	while (x->cells[at].value != 0 && x->cells[at].hash != hash)
+		at = (at + 1) & mask;
+	return &x->cells[at];
 }
 
 /* --- chains ------------------------------------------------------------------ */
@@ -264,30 +297,28 @@ kind_of(const struct ipm_selector *sel)
 	    (sel->dst.port != 0 ? NAMES_DPORT : 0U);
 }
 
-/* Group, masks and filter know of it; the hash of its cell. */
-static uint32_t
-announce(struct ipm_spdindex *x, const struct ipm_sp *sp)
+/* Masks and filter know of it, the entry has its hashes. */
+static void
+announce(struct ipm_spdindex *x, const struct ipm_sp *sp,
+    struct ipm_spdindex_entry *e)
 {
 	const struct ipm_addr *src = &sp->sel.src.addr,
 			      *dst = &sp->sel.dst.addr;
-	unsigned s = clamp(src, sp->sel.src_prefix),
-		 d = clamp(dst, sp->sel.dst_prefix), kind = kind_of(&sp->sel);
+	unsigned s = clamp(src, sp->sel.src_prefix);
+	unsigned d = clamp(dst, sp->sel.dst_prefix);
 	unsigned row = base_of(src->family) + s, col = base_of(dst->family) + d;
 	enum ipm_dir dir = (enum ipm_dir)sp->dir;
+	uint8_t *pair = &x->masks->pair[dir][row][col / 8];
 	uint64_t group =
 	    hash_group(dir, hash_prefix(src, s), hash_prefix(dst, d));
-	struct ipm_spdindex_slot *slot;
-	uint8_t *pair = &x->masks->pair[dir][row][col / 8];
 
 	filter_add(x, dir, SRC, src, s);
 	filter_add(x, dir, DST, dst, d);
 	if ((*pair >> col % 8 & 1) == 0)
 		x->masks->count[dir]++;
 	*pair |= (uint8_t)(1U << col % 8);
-	slot = slot_of(x, x->groups, (uint32_t)group);
-	slot->hash = (uint32_t)group;
-	slot->value |= 1U << kind;
-	return hash_cell(group, kind, &sp->sel);
+	e->group = (uint32_t)group;
+	e->cell = hash_cell(group, kind_of(&sp->sel), &sp->sel);
 }
 
 /* The newest policy; there is room. */
@@ -296,21 +327,33 @@ add(struct ipm_spdindex *x, const struct ipm_arena *a, ipm_off off)
 {
 	const struct ipm_sp *sp = ipm_arena_at(a, off);
 	uint32_t e = ++x->n_entries;
-	struct ipm_spdindex_slot *slot;
+	struct ipm_spdindex_entry *p = entry_at(x, e);
+	struct ipm_spdindex_group *group;
+	struct ipm_spdindex_slot *cell;
 
 	x->live++;
-	*entry_at(x, e) = (struct ipm_spdindex_entry){
+	*p = (struct ipm_spdindex_entry){
 		.arrival = sp->arrival, .off = off, .priority = sp->priority
 	};
 	/* Such a one matches nothing. */
 	if (sp->sel.src.addr.family == 0 || sp->sel.dst.addr.family == 0)
 		return;
-	entry_at(x, e)->hash = announce(x, sp);
-	slot = slot_of(x, x->cells, entry_at(x, e)->hash);
-	slot->hash = entry_at(x, e)->hash;
-	if (slot->value == EMPTIED)
-		slot->value = 0;
-	chain_add(x, &slot->value, e);
+	announce(x, sp, p);
+	group = group_of(x, p->group);
+	if (group->bits == 0)
+		*group = (struct ipm_spdindex_group){ .hash = p->group,
+			.bits = (p->cell & OWN) | USED };
+	if (owns(group, p->cell)) {
+		chain_add(x, &group->first, e);
+		group->off = entry_at(x, group->first)->off;
+		return;
+	}
+	group->bits |= 1U << (p->cell >> KIND_SHIFT);
+	cell = cell_of(x, p->cell);
+	cell->hash = p->cell;
+	if (cell->value == EMPTIED)
+		cell->value = 0;
+	chain_add(x, &cell->value, e);
 }
 
 /* The entry of this arrival, or 0. */
@@ -336,25 +379,34 @@ static void
 remove_arrival(struct ipm_spdindex *x, uint64_t arrival)
 {
 	uint32_t e = entry_of(x, arrival);
-	struct ipm_spdindex_slot *slot;
+	struct ipm_spdindex_group *group;
+	struct ipm_spdindex_slot *cell;
 
 	if (e == 0)
 		return;
 	x->live--;
 	if (entry_at(x, e)->prev == 0)
 		return; /* in no chain */
-	slot = slot_of(x, x->cells, entry_at(x, e)->hash);
-	chain_remove(x, &slot->value, e);
-	if (slot->value == 0)
-		slot->value = EMPTIED;
+	group = group_of(x, entry_at(x, e)->group);
+	if (owns(group, entry_at(x, e)->cell)) {
+		chain_remove(x, &group->first, e);
+		group->off =
+		    group->first == 0 ? 0 : entry_at(x, group->first)->off;
+		return;
+	}
+	cell = cell_of(x, entry_at(x, e)->cell);
+	chain_remove(x, &cell->value, e);
+	if (cell->value == 0)
+		cell->value = EMPTIED;
 }
 
 static size_t
 block_octets(size_t cap)
 {
 	return cap * sizeof(struct ipm_spdindex_entry) +
-	    cap * 4 * sizeof(struct ipm_spdindex_slot) +
-	    sizeof(struct ipm_spdindex_masks) + cap / 2 * LINE;
+	    cap * 2 * sizeof(struct ipm_spdindex_group) +
+	    cap * 2 * sizeof(struct ipm_spdindex_slot) +
+	    sizeof(struct ipm_spdindex_masks) + cap / 4 * LINE;
 }
 
 size_t
@@ -394,7 +446,7 @@ make_room(struct ipm_spdindex *x, const struct ipm_alloc *alloc, uint32_t n)
 	x->cap = (uint32_t)cap;
 	x->entry = x->block;
 	x->groups = (void *)(x->entry + cap);
-	x->cells = x->groups + cap * 2;
+	x->cells = (void *)(x->groups + cap * 2);
 	x->masks = (void *)(x->cells + cap * 2);
 	x->filter = (void *)(x->masks + 1);
 	x->builds++;
@@ -489,46 +541,55 @@ struct search {
 	struct ipm_spdindex *x;
 	const struct ipm_arena *a;
 	const struct ipm_selector *packet;
-	uint32_t best; /* entry plus 1 */
+	uint32_t best; /* entry plus 1, 0 none */
+	ipm_off off;   /* its policy */
 };
 
-/* The first of a chain that matches, unless something better is known. */
+/* The first of a chain that matches, unless something better is known.  off is
+ * where its first policy is. */
 static void
-search_chain(struct search *s, uint32_t at)
+search_chain(struct search *s, uint32_t at, ipm_off off)
 {
 	const struct ipm_spdindex *x = s->x;
 
-	for (; at != 0; at = entry_at(x, at)->next) {
-		const struct ipm_sp *sp;
+	for (;;) {
+		const struct ipm_sp *sp = ipm_arena_at(s->a, off);
 
 		if (s->best != 0 && !before(x, at, s->best))
 			return;
 		s->x->probes++;
-		sp = ipm_arena_at(s->a, entry_at(x, at)->off);
 		if (ipm_selector_match(&sp->sel, s->packet)) {
 			s->best = at;
+			s->off = off;
 			return;
 		}
+		at = entry_at(x, at)->next;
+		if (at == 0)
+			return;
+		off = entry_at(x, at)->off;
 	}
 }
 
 static void
-search_group(struct search *s, uint64_t group)
+search_group(struct search *s, uint64_t hash)
 {
 	const struct ipm_spdindex *x = s->x;
-	uint32_t kinds = slot_of(x, x->groups, (uint32_t)group)->value;
+	const struct ipm_spdindex_group *group = group_of(x, (uint32_t)hash);
+	uint32_t kinds = group->bits & KINDS;
 
 	s->x->probes++;
+	if (group->first != 0 &&
+	    owns(group, hash_cell(hash, group->bits >> KIND_SHIFT, s->packet)))
+		search_chain(s, group->first, group->off);
 	for (unsigned kind = 0; kinds != 0; kind++, kinds >>= 1) {
 		uint32_t chain;
 
 		if ((kinds & 1) == 0)
 			continue;
 		s->x->probes++;
-		chain = slot_of(x, x->cells, hash_cell(group, kind, s->packet))
-			    ->value;
-		if (chain != EMPTIED)
-			search_chain(s, chain);
+		chain = cell_of(x, hash_cell(hash, kind, s->packet))->value;
+		if (chain != 0 && chain != EMPTIED)
+			search_chain(s, chain, entry_at(x, chain)->off);
 	}
 }
 
@@ -555,7 +616,7 @@ ipm_spdindex_find(struct ipm_spdindex *x, const struct ipm_arena *a,
 				search_group(&s,
 				    hash_group(dir, src[i].hash, dst[j].hash));
 	}
-	return s.best == 0 ? 0 : entry_at(x, s.best)->off;
+	return s.off;
 }
 
 ipm_off

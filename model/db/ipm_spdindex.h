@@ -20,7 +20,8 @@
 struct ipm_spdindex {
 	void *block; /* everything below stands in it */
 	struct ipm_spdindex_entry *entry;
-	struct ipm_spdindex_slot *groups, *cells;
+	struct ipm_spdindex_group *groups;
+	struct ipm_spdindex_slot *cells;
 	struct ipm_spdindex_masks *masks;
 	uint8_t *filter;
 	uint32_t cap;        /* entries; a power of two, 0: not built */

@@ -425,7 +425,7 @@ Test(derived, chains_stay_short)
 		sync(b);
 		cr_expect_leq(b->d.count, b->d.n_slots / 2);
 		for (uint32_t i = 0; i < b->d.n_slots; i++) {
-			run = b->d.slots[i] == 0 ? 0 : run + 1;
+			run = b->d.slots[i].index == 0 ? 0 : run + 1;
 			longest = run > longest ? run : longest;
 		}
 		/* At a load of one half and random places, runs beyond 100
@@ -650,4 +650,187 @@ Test(derived, naive_twin_sees_every_planted_fault)
 	for (int f = SOUND + 1; f < N_FAULTS; f++)
 		cr_expect_neq(history(1, (enum fault)f, 5000), 0,
 		    "fault %d is not seen", f);
+}
+
+/* --- a key engine's SAs --------------------------------------------------------------- */
+
+/* What no index is asked for: walks. */
+static bool
+natt_port(const struct box *b, uint16_t port)
+{
+	const struct ipm_sa *sa;
+
+	for (ipm_off off = b->s.sad.first; off != 0; off = sa->next) {
+		sa = ipm_arena_at(&b->s.arena, off);
+		if ((sa->flags & IPM_SAF_NATT) != 0 && sa->dport == port)
+			return true;
+	}
+	return false;
+}
+
+static ipm_off
+comp_between(const struct box *b, const struct ipm_sah *h)
+{
+	const struct ipm_sa *sa;
+
+	for (ipm_off off = b->s.sad.first; off != 0; off = sa->next) {
+		sa = ipm_arena_at(&b->s.arena, off);
+		if (sa->proto == IPM_PROTO_IPCOMP && sa->mode == h->mode &&
+		    ipm_addr_equal(&sa->src, &h->src) &&
+		    ipm_addr_equal(&sa->dst, &h->dst))
+			return off;
+	}
+	return 0;
+}
+
+enum {
+	N_HEADS = 8
+};
+
+/* One SA of the list, or 0. */
+static ipm_off
+some_sa(const struct box *b, uint64_t r)
+{
+	ipm_off off = b->s.sad.first;
+
+	if (off != 0)
+		for (uint64_t i = r % b->s.sad.count; i != 0; i--)
+			off = ((const struct ipm_sa *)ipm_arena_at(
+				   &b->s.arena, off))
+				  ->next;
+	return off;
+}
+
+static void
+some_change(struct box *b, const ipm_off heads[N_HEADS], uint64_t r)
+{
+	static const struct ipm_sa_natt natt;
+	struct ipm_sa_fill fill = { .auth = ipm_alg_by_name("hmac-sha1"),
+		.auth_key = { (const uint8_t *)"12345678901234567890", 20 },
+		.natt = (r >> 16 & 7) == 0 ? &natt : NULL,
+		.dport = (uint16_t)(4500 + (r >> 20 & 3)) };
+	ipm_off off = some_sa(b, r >> 24), sah = heads[r >> 8 & 7];
+	const struct ipm_sa *sa = ipm_arena_at(&b->s.arena, off);
+	enum ipm_err err = IPM_OK;
+
+	if (fill.natt != NULL)
+		fill.flags = IPM_SAF_NATT;
+	if (off == 0 || r % 16 < 5)
+		err = ipm_sa_make(&b->s.sad, &b->s.arena, &b->m.alloc, 7, sah,
+		    (uint32_t)(r >> 32 & 15), (r >> 40 & 1) != 0 ? &fill : NULL,
+		    &off);
+	else if (r % 16 < 10 && sa->state == IPM_SA_LARVAL)
+		err = ipm_sa_mature(
+		    &b->s.sad, &b->s.arena, &b->m.alloc, 7, off, &fill);
+	else if (r % 16 < 12 && sa->state == IPM_SA_MATURE &&
+	    sa->proto ==
+		((const struct ipm_sah *)ipm_arena_at(&b->s.arena, sah))->proto)
+		err = ipm_sa_move(&b->s.sad, &b->s.arena, &b->m.alloc, off, sah,
+		    fill.natt, 0, fill.dport);
+	else if (r % 16 >= 11)
+		err = ipm_sad_del(&b->s.sad, &b->s.arena, off);
+	cr_assert_eq(err, IPM_OK);
+}
+
+/* Every SA of a head, larval, grown up, moved and deleted: the index says what
+ * walks say, and a session is open for those alone that were asked for and are
+ * still there. */
+Test(derived, follows_a_key_engine)
+{
+	static const uint8_t protos[N_HEADS] = { 51, 51, 51, 51, 108, 108, 108,
+		51 };
+
+	for (uint64_t seed = 1; seed <= 8; seed++) {
+		struct box *b = box_new();
+		uint64_t rng = seed;
+		ipm_off heads[N_HEADS];
+
+		for (uint32_t i = 0; i < N_HEADS; i++) {
+			struct ipm_saidx idx = { .proto = protos[i],
+				.mode = IPM_MODE_TRANSPORT,
+				.reqid = i };
+
+			idx.src.family = idx.dst.family = 4;
+			idx.src.octet[0] = (uint8_t)(i / 4);
+			idx.dst.octet[0] = (uint8_t)(i & 1);
+			cr_assert_eq(ipm_sah_make(&b->s.sad, &b->s.arena,
+					 &b->m.alloc, &idx, &heads[i]),
+			    IPM_OK);
+		}
+		for (unsigned step = 0; step < 4000; step++) {
+			uint64_t r = db_random(&rng);
+			struct ipm_sah *h =
+			    ipm_arena_at(&b->s.arena, heads[r >> 8 & 7]);
+			uint32_t spi = (uint32_t)(r >> 16 & 15);
+			struct ipm_derived_sa *d;
+			ipm_off want;
+			size_t open = 0;
+
+			/* More at once than an SAD remembers, at times. */
+			for (unsigned n = (r & 255) == 0 ? 100 : 1; n != 0; n--)
+				some_change(b, heads, db_random(&rng));
+			if ((r >> 24 & 3) == 0)
+				continue;
+			sync(b);
+			h = ipm_arena_at(&b->s.arena, heads[r >> 8 & 7]);
+			want = ipm_sad_find(
+			    &b->s.sad, &b->s.arena, &h->dst, h->proto, spi);
+			d = ipm_derived_find(
+			    &b->d, &b->s.arena, &h->dst, h->proto, spi);
+			cr_assert_eq(d == NULL ? 0 : d->off, want);
+			if (d != NULL) {
+				const struct ipm_sa *sa =
+				    ipm_arena_at(&b->s.arena, want);
+
+				cr_assert_eq(d->serial, sa->serial);
+				cr_assert_eq(d->ah.auth, ipm_sa_alg(sa->auth));
+				cr_assert_eq(
+				    ipm_derived_of(&b->d, &b->s.arena, want),
+				    d);
+			}
+			cr_assert_eq(
+			    ipm_derived_comp_between(&b->d, &b->s.arena,
+				&h->src, &h->dst, (enum ipm_mode)h->mode),
+			    comp_between(b, h));
+			for (uint16_t port = 4499; port < 4505; port++)
+				cr_assert_eq(ipm_derived_natt_port(&b->d, port),
+				    natt_port(b, port));
+			for (uint32_t i = 0; i < b->d.count; i++)
+				open += b->d.sas[i].off != 0 &&
+				    b->d.sas[i].ah.session != NULL;
+			cr_assert_eq(b->p.opened - b->p.closed, open);
+			cr_assert_leq(open, b->s.sad.count);
+		}
+		box_free(b);
+	}
+}
+
+/* A look after every deletion takes no memory but when half are gone: nothing
+ * else is built anew. */
+Test(derived, deletions_are_followed)
+{
+	enum {
+		N = 20000
+	};
+	struct box *b = box_new();
+	struct ipm_sa_config c;
+	size_t calls;
+
+	for (uint32_t i = 0; i < N; i++) {
+		c = db_config(4, i, 0x100 + i);
+		(void)add(b, &c);
+	}
+	sync(b);
+	calls = b->m.calls;
+	for (uint32_t i = 0; i < N; i++) {
+		c = db_config(4, i, 0x100 + i);
+		cr_assert_not_null(find(b, &c));
+		del(b, b->s.sad.first);
+		sync(b);
+		cr_assert_null(find(b, &c));
+		cr_assert_eq(b->p.opened - b->p.closed, 0);
+	}
+	/* Some twenty for each time that half are gone. */
+	cr_expect_leq(b->m.calls - calls, 500, "%zu", b->m.calls - calls);
+	box_free(b);
 }
