@@ -112,20 +112,14 @@ find_sa(const struct ipm_path *path, const struct ipm_saidx *wanted)
 	const struct ipm_state *s = path->s;
 	bool oldest = s->sysctls.v[IPM_SV_PREFERRED_OLDSA] != 0;
 	bool all = ipm_sw(path->pf, IPM_SW_OUT_HEADS) == IPM_HEADS_ALL;
+	ipm_off off = ipm_sahindex_find(
+	    &path->d->sah, path->d->alloc, &s->sad, &s->arena, wanted, all);
+	const struct ipm_sah *h;
 
-	for (ipm_off off = s->sad.sah_first; off != 0;) {
-		const struct ipm_sah *h = ipm_arena_at(&s->arena, off);
-		struct ipm_saidx idx = ipm_sah_idx(h);
-
-		if (ipm_saidx_match(&idx, wanted, IPM_CMP_MODE_REQID)) {
-			if (h->alive_first != 0)
-				return oldest ? h->alive_last : h->alive_first;
-			if (!all)
-				return 0;
-		}
-		off = h->next;
-	}
-	return 0;
+	if (off == 0)
+		return 0;
+	h = ipm_arena_at(&s->arena, off);
+	return oldest ? h->alive_last : h->alive_first;
 }
 
 /* [ARCH-5.1-04] The key engine is asked for the SA. */

@@ -268,6 +268,7 @@ rebuild(
 
 	ipm_derived_init(d, old.provider, old.alloc);
 	d->spd = old.spd;
+	d->sah = old.sah;
 	d->probes = old.probes;
 	err = append_last(d, sad, a, sad->count);
 	for (uint32_t i = 0; err == IPM_OK && i < d->count; i++) {
@@ -462,5 +463,6 @@ ipm_derived_free(struct ipm_derived *d)
 {
 	free_tables(d);
 	ipm_spdindex_free(&d->spd, d->alloc);
+	ipm_sahindex_free(&d->sah, d->alloc);
 	ipm_derived_init(d, d->provider, d->alloc);
 }

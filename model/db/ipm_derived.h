@@ -12,6 +12,7 @@
 #include "../transform/ipm_ah.h"
 #include "../transform/ipm_esp.h"
 #include "ipm_sad.h"
+#include "ipm_sahindex.h"
 #include "ipm_spdindex.h"
 
 /* What the data path needs of one SA, ready to use. */
@@ -38,6 +39,7 @@ struct ipm_derived {
 	const struct ipm_provider *provider;
 	const struct ipm_alloc *alloc;
 	struct ipm_spdindex spd;    /* keeps itself in step */
+	struct ipm_sahindex sah;    /* likewise */
 	uint64_t generation;        /* of the SAD it was built from; 0: none */
 	uint64_t n_gone;            /* likewise */
 	struct ipm_derived_sa *sas; /* count entries, live of them not gone */

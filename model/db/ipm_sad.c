@@ -549,6 +549,7 @@ ipm_sah_make(struct ipm_sad *sad, struct ipm_arena *arena,
 		sah_at(arena, sad->sah_first)->prev = *off;
 	sad->sah_first = *off;
 	sad->sah_count++;
+	sad->sah_generation++;
 	return IPM_OK;
 }
 
@@ -566,6 +567,7 @@ ipm_sah_free(struct ipm_sad *sad, struct ipm_arena *arena, ipm_off off)
 	else
 		sah_at(arena, h->next)->prev = h->prev;
 	sad->sah_count--;
+	sad->sah_generation++;
 	ipm_arena_give(arena, off, sizeof *h);
 }
 

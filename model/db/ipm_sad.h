@@ -152,7 +152,8 @@ struct ipm_sad {
 	uint32_t count;
 	uint32_t sah_count;
 	uint64_t next_serial;
-	uint64_t generation; /* changes with every add and delete */
+	uint64_t generation;     /* changes with every add and delete */
+	uint64_t sah_generation; /* of heads: one more with each */
 	/* So that derived data can follow without looking at everything. */
 	uint64_t n_gone;                        /* so far */
 	struct ipm_sad_gone gone[IPM_SAD_GONE]; /* the i-th at i % GONE */
