@@ -191,6 +191,8 @@ nightly() {
 	say "a million packets"
 	IPM_PACKETS=1000000 build-gcc-release/tests/test_input \
 		--filter 'input/thousands*' --timeout 3600
+	say "a million events"
+	IPM_EVENTS=1000000 build-gcc-release/tests/test_step_random
 	say "other machines"
 	tests/portable.sh build-gcc-release
 	say "lint"

@@ -462,6 +462,24 @@ output(struct ipm_path *path, struct ipm_pkt *m, ipm_off pcb, int *err)
 	return ipm_out_end(path, m, fate);
 }
 
+/* Do the header's lengths agree with the packet's?  EINVAL of rip_output
+ * otherwise. */
+static bool
+whole(struct ipm_span packet)
+{
+	const uint8_t *p = packet.p;
+	size_t hlen;
+
+	if (packet.len < IPM_IP4_HLEN || packet.len > IPM_IP_MAX)
+		return false;
+	if (p[0] >> 4 == 6)
+		return packet.len >= IPM_IP6_HLEN &&
+		    ipm_load16(p + 4) == packet.len - IPM_IP6_HLEN;
+	hlen = (size_t)(p[0] & 15) * 4;
+	return p[0] >> 4 == 4 && hlen >= IPM_IP4_HLEN && hlen <= packet.len &&
+	    ipm_load16(p + 2) == packet.len;
+}
+
 enum ipm_reason
 ipm_output(struct ipm_path *path, ipm_off pcb, struct ipm_span packet, int *err)
 {
@@ -469,10 +487,15 @@ ipm_output(struct ipm_path *path, ipm_off pcb, struct ipm_span packet, int *err)
 	enum ipm_reason fate;
 
 	*err = IPM_EINVAL;
-	if (packet.len < IPM_IP4_HLEN || packet.len > IPM_IP_MAX ||
-	    (packet.p[0] >> 4 == 6 && packet.len < IPM_IP6_HLEN) ||
-	    (packet.p[0] >> 4 != 4 && packet.p[0] >> 4 != 6))
+	if (!whole(packet)) {
+		path->effect(path->ctx,
+		    &(struct ipm_effect){ .kind = IPM_FX_DROP,
+			.reason = IPM_R_IP_HEADER_BAD,
+			.packet = packet,
+			.iface = -1,
+			.family = packet.len != 0 ? packet.p[0] >> 4 : 0 });
 		return IPM_R_IP_HEADER_BAD;
+	}
 	ipm_loop_enter(path);
 	m.len = packet.len;
 	memmove(m.p, packet.p, packet.len);

@@ -192,6 +192,26 @@ socket_of(const struct turn *t, uint32_t id)
 	    : ipm_pcb_by_id(&t->m->e.ipm.pcbs, &t->m->e.ipm.arena, id);
 }
 
+/* A packet may be handed down by nobody, a datagram may not: EBADF; EOPNOTSUPP
+ * of a socket that is not UDP's, EAFNOSUPPORT of the other family's. */
+static int
+sender_wrong(const struct turn *t, const struct pfk_event *ev, ipm_off off)
+{
+	const struct ipm_pcb *pcb;
+
+	if (ev->kind == PFK_EV_PACKET ||
+	    (ev->kind == PFK_EV_OUTPUT && ev->sock == 0))
+		return 0;
+	if (off == 0)
+		return PFK_EBADF;
+	if (ev->kind == PFK_EV_OUTPUT)
+		return 0;
+	pcb = ipm_arena_at(&t->m->e.ipm.arena, off);
+	if (pcb->raw || pcb->proto != IPM_PROTO_UDP)
+		return PFK_EOPNOTSUPP;
+	return pcb->family == ev->addr.family ? 0 : PFK_EAFNOSUPPORT;
+}
+
 static void
 packet_event(
     struct turn *t, const struct pfk_event *ev, struct pfk_outcome *out)
@@ -202,17 +222,8 @@ packet_event(
 	const struct ipm_sysctls before = t->m->e.ipm.sysctls;
 	ipm_off pcb = ev->kind == PFK_EV_PACKET ? 0 : socket_of(t, ev->sock);
 
-	if (ipm_derived_sync(&t->m->derived, &t->m->e.ipm.sad,
-		&t->m->e.ipm.arena) != IPM_OK) {
-		out->judged = true;
-		out->fate = IPM_R_NO_MEMORY;
-		out->err = PFK_ENOBUFS;
+	if ((out->err = sender_wrong(t, ev, pcb)) != 0)
 		return;
-	}
-	if (ev->kind != PFK_EV_PACKET && ev->sock != 0 && pcb == 0) {
-		out->err = PFK_EBADF;
-		return;
-	}
 	out->judged = true;
 	log_stages(t, stages);
 	if (ev->kind == PFK_EV_PACKET)

@@ -15,7 +15,8 @@ enum pfk_event_kind {
 	PFK_EV_CLOCK,   /* the time has moved to env->sec */
 	PFK_EV_PACKET,  /* octets arrive on interface */
 	PFK_EV_OUTPUT,  /* socket (0 none) hands down an IP packet */
-	PFK_EV_SEND,    /* UDP socket sends octets to addr, port */
+	PFK_EV_SEND,    /* UDP socket sends octets to addr, port; EBADF,
+			   EOPNOTSUPP (not UDP), EAFNOSUPPORT */
 	PFK_EV_PFKEY,   /* octets are written to PF_KEY socket */
 	PFK_EV_KEYSOCK, /* a PF_KEY socket opens: outcome.value is its number */
 	PFK_EV_KEYCLOSE,  /* PF_KEY socket closes */

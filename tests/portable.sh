@@ -10,8 +10,8 @@ tmp=$(mktemp -d)
 trap 'rm -rf "$tmp"' EXIT
 
 compile() {
-	"$1" -std=c17 -O1 -static -D_DEFAULT_SOURCE -Imodel -Ipfkey -Iharness \
-		-I"$build" -o "$2" tests/portable/main.c model/*.c \
+	"$1" -std=c17 -O1 -static -D_DEFAULT_SOURCE -Itests -Imodel -Ipfkey -Iharness \
+		-I"$build" -o "$2" tests/portable/main.c tests/support/step_*.c model/*.c \
 		model/wire/*.c model/db/*.c model/transform/*.c pfkey/*.c \
 		harness/hx_setkey.c harness/hx_setkey_tool.c \
 		harness/hx_setkey_msg.c harness/hx_setkey_dump.c \

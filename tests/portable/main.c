@@ -17,139 +17,8 @@
 #include "hx_setkey_dump.h"
 #include "hx_setkey_msg.h"
 #include "ipm_observe.h"
+#include "support/step_toy.h"
 #include "wire/ipm_link.h"
-
-/* --- a toy provider: the octets matter, not their secrecy ----------------- */
-
-struct ipm_session {
-	const struct ipm_alg *enc, *auth;
-	uint64_t key;
-};
-
-static bool
-toy_offers(const struct ipm_provider *p, const struct ipm_alg *alg)
-{
-	(void)p;
-	(void)alg;
-	return true;
-}
-
-static enum ipm_err
-toy_open(const struct ipm_provider *p, const struct ipm_session_desc *d,
-    struct ipm_session **out)
-{
-	struct ipm_digest h = IPM_DIGEST_INIT;
-	struct ipm_session *s = malloc(sizeof *s);
-
-	(void)p;
-	if (s == NULL)
-		return IPM_ERR_NOMEM;
-	ipm_digest_octets(&h, d->enc_key.p, d->enc_key.len);
-	ipm_digest_octets(&h, d->auth_key.p, d->auth_key.len);
-	*s = (struct ipm_session){ d->enc, d->auth, h.h };
-	*out = s;
-	return IPM_OK;
-}
-
-static void
-toy_close(const struct ipm_provider *p, struct ipm_session *s)
-{
-	(void)p;
-	free(s);
-}
-
-static void
-stream(const struct ipm_session *s, const uint8_t *iv, size_t iv_len,
-    struct ipm_span src, uint8_t *dst)
-{
-	struct ipm_digest h = { s->key };
-
-	ipm_digest_octets(&h, iv, iv_len);
-	for (size_t i = 0; i < src.len; i++) {
-		ipm_digest_number(&h, i);
-		dst[i] = src.p[i] ^ (uint8_t)(h.h >> 24);
-	}
-}
-
-static void
-tag_of(const struct ipm_session *s, const struct ipm_span *parts, size_t n,
-    uint8_t *out, size_t len)
-{
-	struct ipm_digest h = { s->key };
-
-	for (size_t i = 0; i < n; i++)
-		ipm_digest_octets(&h, parts[i].p, parts[i].len);
-	for (size_t i = 0; i < len; i++) {
-		ipm_digest_number(&h, i);
-		out[i] = (uint8_t)(h.h >> 16);
-	}
-}
-
-static enum ipm_err
-toy_cipher(struct ipm_session *s, bool encrypt, const uint8_t *iv,
-    size_t iv_len, struct ipm_span src, uint8_t *dst)
-{
-	(void)encrypt;
-	if (src.len % s->enc->block != 0)
-		return IPM_ERR_BADARG;
-	if (s->enc->prim == IPM_PRIM_NULL) {
-		if (src.len != 0)
-			memmove(dst, src.p, src.len);
-		return IPM_OK;
-	}
-	stream(s, iv, iv_len, src, dst);
-	return IPM_OK;
-}
-
-static enum ipm_err
-toy_aead(struct ipm_session *s, bool encrypt, const uint8_t *nonce,
-    size_t nonce_len, struct ipm_span aad, struct ipm_span src, uint8_t *dst,
-    uint8_t *tag, size_t tag_len, uint8_t *computed)
-{
-	uint8_t want[16];
-	struct ipm_span parts[3] = { { nonce, nonce_len }, aad, src };
-
-	if (encrypt) {
-		stream(s, nonce, nonce_len, src, dst);
-		parts[2] = ipm_span(dst, src.len);
-		tag_of(s, parts, 3, tag, tag_len);
-		return IPM_OK;
-	}
-	tag_of(s, parts, 3, want, tag_len);
-	if (memcmp(want, tag, tag_len) != 0) {
-		if (computed != NULL)
-			memcpy(computed, want, tag_len);
-		return IPM_ERR_AUTH;
-	}
-	stream(s, nonce, nonce_len, src, dst);
-	return IPM_OK;
-}
-
-static enum ipm_err
-toy_mac(struct ipm_session *s, const uint8_t *nonce, size_t nonce_len,
-    const struct ipm_span *parts, size_t n, uint8_t *out)
-{
-	(void)nonce;
-	(void)nonce_len;
-	tag_of(s, parts, n, out, s->auth->mac_len);
-	return IPM_OK;
-}
-
-static void *
-resize(void *ctx, void *old, size_t old_size, size_t new_size)
-{
-	(void)ctx;
-	(void)old_size;
-	if (new_size == 0) {
-		free(old);
-		return NULL;
-	}
-	return realloc(old, new_size);
-}
-
-static const struct ipm_provider provider = { "toy", NULL, toy_offers, toy_open,
-	toy_close, toy_cipher, toy_aead, toy_mac };
-static const struct ipm_alloc alloc = { NULL, resize };
 
 static uint8_t *
 read_file(const char *path, size_t *len)
@@ -172,7 +41,7 @@ add_sas(struct ipm_state *s, const struct hx_salist *l)
 	ipm_off off;
 
 	for (size_t i = 0; i < l->n; i++)
-		if (ipm_sad_add(&s->sad, &s->arena, &alloc, 1, &l->sas[i].cfg,
+		if (ipm_sad_add(&s->sad, &s->arena, &step_alloc, 1, &l->sas[i].cfg,
 			&off) != IPM_OK)
 			exit(1);
 }
@@ -185,7 +54,7 @@ frames(const struct hx_salist *l, const char *path, enum ipm_profile_id id)
 	struct ipm_digest h = IPM_DIGEST_INIT;
 	struct ipm_observe_opts opts = { .explain = true,
 		.ah_knobs = ipm_ah_knobs_default() };
-	struct ipm_env env = { .crypto = &provider, .alloc = &alloc };
+	struct ipm_env env = { .crypto = &step_toy_crypto, .alloc = &step_alloc };
 	struct ipm_profile pf;
 	struct ipm_state s;
 	struct ipm_derived d;
@@ -195,7 +64,7 @@ frames(const struct hx_salist *l, const char *path, enum ipm_profile_id id)
 
 	ipm_profile_init(&pf, id);
 	ipm_state_init(&s, 0);
-	ipm_derived_init(&d, &provider, &alloc);
+	ipm_derived_init(&d, &step_toy_crypto, &step_alloc);
 	add_sas(&s, l);
 	if (len < 2 || ipm_derived_sync(&d, &s.sad, &s.arena) != IPM_OK)
 		exit(1);
@@ -228,7 +97,7 @@ frames(const struct hx_salist *l, const char *path, enum ipm_profile_id id)
 	(void)printf("%s %s %08lx%08lx\n", path, pf.name,
 	    (unsigned long)(h.h >> 32), (unsigned long)(h.h & 0xffffffff));
 	ipm_derived_free(&d);
-	ipm_state_free(&s, &alloc);
+	ipm_state_free(&s, &step_alloc);
 	free(p);
 }
 
@@ -243,13 +112,14 @@ seal(const struct ipm_alg *a)
 	struct ipm_esp_choices c = { .seq = 0x100000005 };
 	struct ipm_esp_opened o;
 	struct ipm_esp_sa sa = {
-		.spi = 0x01020304, .enc = a, .esn = true, .provider = &provider
+		.spi = 0x01020304, .enc = a, .esn = true, .provider = &step_toy_crypto
 	};
 	struct ipm_profile pf;
 	size_t len = 0;
 
 	ipm_profile_init(&pf, IPM_PF_MANUAL);
-	(void)toy_open(&provider, &desc, &sa.session);
+	if (step_toy_crypto.open(&step_toy_crypto, &desc, &sa.session) != IPM_OK)
+		exit(1);
 	c.pad_len = ipm_esp_pad_min(&sa, &pf, sizeof payload);
 	(void)ipm_esp_pad_make(&sa, NULL, &c);
 	if (ipm_esp_seal(&sa, &c, 4, ipm_span(payload, sizeof payload), out,
@@ -261,7 +131,7 @@ seal(const struct ipm_alg *a)
 	ipm_digest_octets(&h, o.payload.p, o.payload.len);
 	(void)printf("%s %zu %08lx%08lx\n", a->name, len,
 	    (unsigned long)(h.h >> 32), (unsigned long)(h.h & 0xffffffff));
-	free(sa.session);
+	step_toy_crypto.close(&step_toy_crypto, sa.session);
 }
 
 /* The script's statements as PF_KEY messages: little endian everywhere. */
@@ -296,14 +166,14 @@ conversation(const char *path, enum ipm_profile_id id)
 	uint8_t *p = read_file(path, &len);
 
 	ipm_profile_init(&pf, id);
-	open_world(&w, &alloc);
+	open_world(&w, &step_alloc);
 	while (next_step(p, len, &at, &s)) {
-		int err = take(&w, &pf, &alloc, &s);
+		int err = take(&w, &pf, &step_alloc, &s);
 
 		(void)printf("%s %s %d %016llx\n", path, ipm_profile_name(id),
 		    err, (unsigned long long)pfk_engine_digest(&w.e));
 	}
-	pfk_engine_free(&w.e, &alloc);
+	pfk_engine_free(&w.e, &step_alloc);
 	free(p);
 }
 

@@ -1109,23 +1109,37 @@ Test(output, datagrams_that_cannot_be)
 	cr_expect_eq(stat(IPM_ST_UDP_opackets), 1);
 }
 
-/* An IP packet that is none. */
+/* An IP packet that is none: EINVAL, and the drop is told of (rip_output asks
+ * the same of a header that comes with the packet). */
 Test(output, packets_that_are_none)
 {
 	static const uint8_t five[40] = { 0x55 }, short6[39] = { 0x60 };
 	static const uint8_t short4[19] = { 0x45 };
-	int err;
+	static const uint8_t head4[24] = { 0x44, 0, 0, 24 };
+	static const uint8_t long4[23] = { 0x46, 0, 0, 23 };
+	static const uint8_t less4[24] = { 0x45, 0, 0, 23 };
+	static const uint8_t more4[24] = { 0x45, 0, 0, 25 };
+	static const uint8_t less6[44] = { 0x60, 0, 0, 0, 0, 3 };
+	static const uint8_t more6[44] = { 0x60, 0, 0, 0, 0, 5 };
+	static const struct ipm_span none[] = { { NULL, 0 },
+		{ five, sizeof five }, { short6, sizeof short6 },
+		{ short4, sizeof short4 }, { head4, sizeof head4 },
+		{ long4, sizeof long4 }, { less4, sizeof less4 },
+		{ more4, sizeof more4 }, { less6, sizeof less6 },
+		{ more6, sizeof more6 } };
 
-	cr_expect_eq(ipm_output(&f->b.path, 0, ipm_span(five, 40), &err),
-	    IPM_R_IP_HEADER_BAD);
-	cr_expect_eq(err, 22);
-	cr_expect_eq(ipm_output(&f->b.path, 0, ipm_span(short6, 39), &err),
-	    IPM_R_IP_HEADER_BAD);
-	cr_expect_eq(ipm_output(&f->b.path, 0, ipm_span(short4, 19), &err),
-	    IPM_R_IP_HEADER_BAD);
-	cr_expect_eq(ipm_output(&f->b.path, 0, ipm_span(NULL, 0), &err),
-	    IPM_R_IP_HEADER_BAD);
-	cr_expect_eq(f->b.n_fx, 0);
+	for (size_t i = 0; i < sizeof none / sizeof none[0]; i++) {
+		int err = 0;
+
+		f->b.n_fx = 0;
+		cr_expect_eq(ipm_output(&f->b.path, 0, none[i], &err),
+		    IPM_R_IP_HEADER_BAD, "%zu", i);
+		cr_expect_eq(err, 22, "%zu", i);
+		cr_assert_eq(f->b.n_fx, 1, "%zu", i);
+		cr_expect_eq(f->b.fx[0].kind, IPM_FX_DROP, "%zu", i);
+		cr_expect_eq(f->b.fx[0].reason, IPM_R_IP_HEADER_BAD, "%zu", i);
+		cr_expect_eq(f->b.fx[0].len, none[i].len, "%zu", i);
+	}
 }
 
 /* ip6_output adds sticky headers behind IPsec: a protected packet has none
