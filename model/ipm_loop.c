@@ -50,8 +50,8 @@ ipm_loop_leave(struct ipm_path *path)
 		path->loop_first = l->next;
 		if (l->next == NULL)
 			path->loop_last = NULL;
-		(void)ipm_input(
-		    path, l->iface, ipm_span(octets_of(l), l->len), 0);
+		(void)ipm_input(path, l->iface, ipm_span(octets_of(l), l->len),
+		    path->event);
 		(void)alloc->resize(alloc->ctx, l, sizeof *l + l->len, 0);
 	}
 	path->depth--;

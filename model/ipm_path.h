@@ -86,6 +86,7 @@ struct ipm_path {
 	struct ipm_work *work;
 	struct ipm_trace *trace; /* or NULL */
 	unsigned faults;         /* enum ipm_fault */
+	uint64_t event; /* its number: the frame of what is looped in it */
 	void *ctx;
 	void (*effect)(void *ctx, const struct ipm_effect *fx);
 	/* No SA: asks the key engine; 0 or the errno that ends the packet. */

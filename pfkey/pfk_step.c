@@ -179,6 +179,7 @@ path_of(struct turn *t)
 		.env = t->env,
 		.work = t->m->work,
 		.faults = t->m->faults,
+		.event = t->m->event,
 		.ctx = t,
 		.effect = on_effect,
 		.need_sa = on_need_sa };

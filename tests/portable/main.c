@@ -41,8 +41,8 @@ add_sas(struct ipm_state *s, const struct hx_salist *l)
 	ipm_off off;
 
 	for (size_t i = 0; i < l->n; i++)
-		if (ipm_sad_add(&s->sad, &s->arena, &step_alloc, 1, &l->sas[i].cfg,
-			&off) != IPM_OK)
+		if (ipm_sad_add(&s->sad, &s->arena, &step_alloc, 1,
+			&l->sas[i].cfg, &off) != IPM_OK)
 			exit(1);
 }
 
@@ -54,7 +54,8 @@ frames(const struct hx_salist *l, const char *path, enum ipm_profile_id id)
 	struct ipm_digest h = IPM_DIGEST_INIT;
 	struct ipm_observe_opts opts = { .explain = true,
 		.ah_knobs = ipm_ah_knobs_default() };
-	struct ipm_env env = { .crypto = &step_toy_crypto, .alloc = &step_alloc };
+	struct ipm_env env = { .crypto = &step_toy_crypto,
+		.alloc = &step_alloc };
 	struct ipm_profile pf;
 	struct ipm_state s;
 	struct ipm_derived d;
@@ -111,14 +112,16 @@ seal(const struct ipm_alg *a)
 	struct ipm_digest h = IPM_DIGEST_INIT;
 	struct ipm_esp_choices c = { .seq = 0x100000005 };
 	struct ipm_esp_opened o;
-	struct ipm_esp_sa sa = {
-		.spi = 0x01020304, .enc = a, .esn = true, .provider = &step_toy_crypto
-	};
+	struct ipm_esp_sa sa = { .spi = 0x01020304,
+		.enc = a,
+		.esn = true,
+		.provider = &step_toy_crypto };
 	struct ipm_profile pf;
 	size_t len = 0;
 
 	ipm_profile_init(&pf, IPM_PF_MANUAL);
-	if (step_toy_crypto.open(&step_toy_crypto, &desc, &sa.session) != IPM_OK)
+	if (step_toy_crypto.open(&step_toy_crypto, &desc, &sa.session) !=
+	    IPM_OK)
 		exit(1);
 	c.pad_len = ipm_esp_pad_min(&sa, &pf, sizeof payload);
 	(void)ipm_esp_pad_make(&sa, NULL, &c);

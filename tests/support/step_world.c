@@ -247,10 +247,12 @@ check_drop(struct seen *s, const struct ipm_effect *fx)
 		if (fx->frame > s->number)
 			(void)wrong(
 			    s->w, s->h, "a fragment yet to come", fx->frame, 0);
-		else if (s->number - fx->frame < STEP_PENDING && *waits == 0)
+		else if (s->number - fx->frame < STEP_PENDING && *waits == 0 &&
+		    fx->frame != s->number) /* it was looped just now */
 			(void)wrong(s->w, s->h, "a fragment that did not wait",
 			    fx->frame, fx->reason);
-		*waits = 0;
+		if (*waits == 1)
+			*waits = 0;
 		return;
 	}
 	if (fx->iface == home(s)) {
@@ -398,7 +400,9 @@ check_fate(struct seen *s, const struct pfk_outcome *out)
 	log->packets++;
 	log->verdicts[v]++;
 	log->fates[out->fate]++;
-	if (out->fate == IPM_R_FRAG_PENDING && s->ev->kind == PFK_EV_PACKET)
+	if (s->looped != 0) /* any number of them */
+		log->pending[s->number % STEP_PENDING] = UINT8_MAX;
+	else if (out->fate == IPM_R_FRAG_PENDING)
 		log->pending[s->number % STEP_PENDING] = 1;
 	if (!shared(s) && s->own != (v == IPM_V_DROP))
 		(void)wrong(
