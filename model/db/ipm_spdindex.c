@@ -8,7 +8,8 @@
  *           address, an octet of which prefix lengths (that many bits, and up
  *           to seven more) there are below it: a blocked Bloom filter, two
  *           octets of one line of 64
- *   masks   which pairs of prefix lengths there are
+ *   masks   which pairs of prefix lengths there are, and what comes first in
+ *           the search order of all policies with one
  *   groups  by direction and masked addresses: which of the eight kinds of
  *           policy (protocol, source port, destination port named or not)
  *           there are, one bit each
@@ -92,6 +93,13 @@ owns(const struct ipm_spdindex_group *g, uint32_t cell)
 }
 
 #define EMPTIED UINT32_MAX /* a cell whose chain has ended */
+
+/* The first of all policies with some pair of prefix lengths, or of several
+ * such pairs; it may be gone. */
+struct ipm_spdindex_rank {
+	uint32_t entry; /* plus 1; 0: none */
+	uint32_t priority;
+};
 
 struct ipm_spdindex_masks {
 	uint8_t present[IPM_N_DIRS][N_ENDS][ROW];
@@ -297,11 +305,28 @@ kind_of(const struct ipm_selector *sel)
 	    (sel->dst.port != 0 ? NAMES_DPORT : 0U);
 }
 
+static struct ipm_spdindex_rank *
+rank_of(
+    const struct ipm_spdindex *x, enum ipm_dir dir, unsigned row, unsigned col)
+{
+	uint32_t h = ((row * CLASSES + col) * IPM_N_DIRS + dir) * 0x9e3779b1U;
+
+	/* Half as many as entries; pairs that share one are told too early. */
+	return &x->ranks[(uint64_t)h * (x->cap / 2) >> 32];
+}
+
+static bool
+rank_before(const struct ipm_spdindex_rank *r, uint32_t priority, uint32_t e)
+{
+	return r->priority != priority ? r->priority < priority : r->entry < e;
+}
+
 /* Masks and filter know of it, the entry has its hashes. */
 static void
-announce(struct ipm_spdindex *x, const struct ipm_sp *sp,
-    struct ipm_spdindex_entry *e)
+announce(struct ipm_spdindex *x, const struct ipm_sp *sp, uint32_t e)
 {
+	struct ipm_spdindex_entry *p = entry_at(x, e);
+	struct ipm_spdindex_rank *rank;
 	const struct ipm_addr *src = &sp->sel.src.addr,
 			      *dst = &sp->sel.dst.addr;
 	unsigned s = clamp(src, sp->sel.src_prefix);
@@ -317,8 +342,11 @@ announce(struct ipm_spdindex *x, const struct ipm_sp *sp,
 	if ((*pair >> col % 8 & 1) == 0)
 		x->masks->count[dir]++;
 	*pair |= (uint8_t)(1U << col % 8);
-	e->group = (uint32_t)group;
-	e->cell = hash_cell(group, kind_of(&sp->sel), &sp->sel);
+	rank = rank_of(x, dir, row, col);
+	if (rank->entry == 0 || !rank_before(rank, p->priority, e))
+		*rank = (struct ipm_spdindex_rank){ e, p->priority };
+	p->group = (uint32_t)group;
+	p->cell = hash_cell(group, kind_of(&sp->sel), &sp->sel);
 }
 
 /* The newest policy; there is room. */
@@ -338,7 +366,7 @@ add(struct ipm_spdindex *x, const struct ipm_arena *a, ipm_off off)
 	/* Such a one matches nothing. */
 	if (sp->sel.src.addr.family == 0 || sp->sel.dst.addr.family == 0)
 		return;
-	announce(x, sp, p);
+	announce(x, sp, e);
 	group = group_of(x, p->group);
 	if (group->bits == 0)
 		*group = (struct ipm_spdindex_group){ .hash = p->group,
@@ -406,6 +434,7 @@ block_octets(size_t cap)
 	return cap * sizeof(struct ipm_spdindex_entry) +
 	    cap * 2 * sizeof(struct ipm_spdindex_group) +
 	    cap * 2 * sizeof(struct ipm_spdindex_slot) +
+	    cap / 2 * sizeof(struct ipm_spdindex_rank) +
 	    sizeof(struct ipm_spdindex_masks) + cap / 4 * LINE;
 }
 
@@ -447,7 +476,8 @@ make_room(struct ipm_spdindex *x, const struct ipm_alloc *alloc, uint32_t n)
 	x->entry = x->block;
 	x->groups = (void *)(x->entry + cap);
 	x->cells = (void *)(x->groups + cap * 2);
-	x->masks = (void *)(x->cells + cap * 2);
+	x->ranks = (void *)(x->cells + cap * 2);
+	x->masks = (void *)(x->ranks + cap / 2);
 	x->filter = (void *)(x->masks + 1);
 	x->builds++;
 	return IPM_OK;
@@ -543,6 +573,7 @@ struct search {
 	const struct ipm_selector *packet;
 	uint32_t best; /* entry plus 1, 0 none */
 	ipm_off off;   /* its policy */
+	uint32_t priority;
 };
 
 /* The first of a chain that matches, unless something better is known.  off is
@@ -561,6 +592,7 @@ search_chain(struct search *s, uint32_t at, ipm_off off)
 		if (ipm_selector_match(&sp->sel, s->packet)) {
 			s->best = at;
 			s->off = off;
+			s->priority = sp->priority;
 			return;
 		}
 		at = entry_at(x, at)->next;
@@ -593,29 +625,83 @@ search_group(struct search *s, uint64_t hash)
 	}
 }
 
+/* What a packet's ends may fall under. */
+struct choice {
+	struct candidate src[CLASSES], dst[CLASSES];
+	unsigned n_src, n_dst;
+	enum ipm_dir dir;
+};
+
+/* Are there policies with this pair of prefix lengths?  What comes first of
+ * them, or NULL. */
+static const struct ipm_spdindex_rank *
+pair_rank(const struct ipm_spdindex *x, const struct choice *c, unsigned i,
+    unsigned j)
+{
+	unsigned row = c->src[i].class, col = c->dst[j].class;
+
+	if ((x->masks->pair[c->dir][row][col / 8] >> col % 8 & 1) == 0)
+		return NULL;
+	return rank_of(x, c->dir, row, col);
+}
+
+static void
+search_pair(struct search *s, const struct choice *c, unsigned i, unsigned j)
+{
+	search_group(s, hash_group(c->dir, c->src[i].hash, c->dst[j].hash));
+}
+
+/* The pair that may have the first policy of all; false: there is no pair. */
+static bool
+first_pair(const struct ipm_spdindex *x, const struct choice *c, unsigned *i,
+    unsigned *j)
+{
+	const struct ipm_spdindex_rank *first = NULL;
+
+	for (unsigned k = 0; k < c->n_src; k++)
+		for (unsigned m = 0; m < c->n_dst; m++) {
+			const struct ipm_spdindex_rank *r =
+			    pair_rank(x, c, k, m);
+
+			if (r == NULL ||
+			    (first != NULL &&
+				!rank_before(r, first->priority, first->entry)))
+				continue;
+			first = r;
+			*i = k;
+			*j = m;
+		}
+	return first != NULL;
+}
+
 /* [ARCH2401-4.4.1-02] The same one as on a walk from the front. */
 ipm_off
 ipm_spdindex_find(struct ipm_spdindex *x, const struct ipm_arena *a,
     enum ipm_dir dir, const struct ipm_selector *packet)
 {
-	struct candidate src[CLASSES], dst[CLASSES];
 	struct search s = { .x = x, .a = a, .packet = packet };
-	unsigned n_src, n_dst;
+	struct choice c;
+	unsigned i, j;
 
 	if (x->cap == 0 || x->masks->count[dir] == 0)
 		return 0;
-	n_src = candidates(x, dir, SRC, &packet->src.addr, src);
-	n_dst =
-	    n_src == 0 ? 0 : candidates(x, dir, DST, &packet->dst.addr, dst);
-	for (unsigned i = 0; i < n_src; i++) {
-		const uint8_t *pair = x->masks->pair[dir][src[i].class];
+	c.dir = dir;
+	c.n_src = candidates(x, dir, SRC, &packet->src.addr, c.src);
+	c.n_dst = candidates(x, dir, DST, &packet->dst.addr, c.dst);
+	if (!first_pair(x, &c, &i, &j))
+		return 0;
+	search_pair(&s, &c, i, j);
+	/* The others, as far as they may have something before that; narrow
+	 * ones first, for those mostly stand before the wide ones. */
+	for (unsigned k = c.n_src; k-- != 0;)
+		for (unsigned m = c.n_dst; m-- != 0;) {
+			const struct ipm_spdindex_rank *r =
+			    pair_rank(x, &c, k, m);
 
-		for (unsigned j = 0; j < n_dst; j++)
-			if ((pair[dst[j].class / 8] >> dst[j].class % 8 & 1) !=
-			    0)
-				search_group(&s,
-				    hash_group(dir, src[i].hash, dst[j].hash));
-	}
+			if (r != NULL && (k != i || m != j) &&
+			    (s.best == 0 || rank_before(r, s.priority, s.best)))
+				search_pair(&s, &c, k, m);
+		}
 	return s.off;
 }
 

@@ -22,6 +22,7 @@ struct ipm_spdindex {
 	struct ipm_spdindex_entry *entry;
 	struct ipm_spdindex_group *groups;
 	struct ipm_spdindex_slot *cells;
+	struct ipm_spdindex_rank *ranks;
 	struct ipm_spdindex_masks *masks;
 	uint8_t *filter;
 	uint32_t cap;        /* entries; a power of two, 0: not built */

@@ -491,7 +491,7 @@ Test(spdindex, additions_and_removals_are_followed)
 	}
 	cr_expect_leq(b->x.builds, 28, "%llu", (unsigned long long)b->x.builds);
 	/* What is gone takes no memory for ever. */
-	cr_expect_leq(ipm_spdindex_octets(&b->x), 32768U);
+	cr_expect_leq(ipm_spdindex_octets(&b->x), 49152U);
 	box_free(b);
 }
 
@@ -516,7 +516,7 @@ Test(spdindex, churn_keeps_the_memory)
 		cr_assert_eq(find(b, IPM_DIR_OUT, &p), off[i % 64]);
 	}
 	most = ipm_spdindex_octets(&b->x);
-	cr_expect_leq(most, 32768U);
+	cr_expect_leq(most, 49152U);
 	cr_expect_leq(b->x.builds, 20000 / 32);
 	box_free(b);
 }
