@@ -30,6 +30,7 @@ static const char usage[] =
     "  --encode         print the messages of the script in hexadecimal and\n"
     "                   send none (they may hold keys: needs --show-keys)\n"
     "  --hosts FILE     names of hosts, in the form of hosts(5)\n"
+    "  --services FILE  names of ports, in the form of services(5)\n"
     "  --profile NAME   manual (default), freebsd-2017, freebsd-13, ...\n"
     "  --switch N=V     one switch of it (ipsecsim profiles lists them)\n"
     "  --now SECONDS    the time of the script, since 1970 (1486382400)\n"
@@ -48,8 +49,9 @@ struct opts {
 	const char *script;             /* -f, "-" for standard input */
 	const char *state[STATES_MOST]; /* --state and -c FILE */
 	size_t n_states;
-	const char *hosts_file;
+	const char *hosts_file, *services_file;
 	struct hx_hosts hosts;
+	struct hx_services services;
 	uint64_t now, after;
 	bool dump, flush, policies;
 	bool global, interfaces; /* scopes wanted; neither: all */
@@ -221,6 +223,7 @@ run_script(struct hx_setkey_session *s, const struct opts *o)
 	const struct hx_setkey_opts how = { .profile = &o->profile,
 		.algs = o->encode ? NULL : &s->algs,
 		.hosts = o->hosts_file == NULL ? NULL : &o->hosts,
+		.services = o->services_file == NULL ? NULL : &o->services,
 		.show_keys = o->show_keys };
 	struct hx_setkey script;
 	struct hx_err err;
@@ -319,8 +322,9 @@ long_option(struct opts *o, int argc, char **argv, int i, int *used)
 	}
 	*used = 2;
 	if (strcmp(a, "--state") != 0 && strcmp(a, "--hosts") != 0 &&
-	    strcmp(a, "--profile") != 0 && strcmp(a, "--switch") != 0 &&
-	    strcmp(a, "--now") != 0 && strcmp(a, "--after") != 0)
+	    strcmp(a, "--services") != 0 && strcmp(a, "--profile") != 0 &&
+	    strcmp(a, "--switch") != 0 && strcmp(a, "--now") != 0 &&
+	    strcmp(a, "--after") != 0)
 		return bad("unknown option", a);
 	if (v == NULL)
 		return bad("an argument is missing after", a);
@@ -330,6 +334,8 @@ long_option(struct opts *o, int argc, char **argv, int i, int *used)
 		o->state[o->n_states++] = v;
 	} else if (strcmp(a, "--hosts") == 0) {
 		o->hosts_file = v;
+	} else if (strcmp(a, "--services") == 0) {
+		o->services_file = v;
 	} else if (strcmp(a, "--switch") == 0) {
 		if (!hx_option_switch(&o->profile, v))
 			return bad("no such switch or value (ipsecsim "
@@ -454,12 +460,16 @@ hx_cmd_setkey(int argc, char **argv)
 	status = read_options(&o, argc, argv);
 	if (status != 0)
 		return status;
-	if (o.hosts_file != NULL &&
-	    !hx_hosts_load(o.hosts_file, &o.hosts, &err)) {
+	if ((o.hosts_file != NULL &&
+		!hx_hosts_load(o.hosts_file, &o.hosts, &err)) ||
+	    (o.services_file != NULL &&
+		!hx_services_load(o.services_file, &o.services, &err))) {
 		(void)fprintf(stderr, "ipsecsim: %s\n", err.text);
+		hx_hosts_free(&o.hosts);
 		return 2;
 	}
 	status = o.encode ? run_script(NULL, &o) : run(&o);
 	hx_hosts_free(&o.hosts);
+	hx_services_free(&o.services);
 	return status;
 }

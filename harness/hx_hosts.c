@@ -1,34 +1,12 @@
 #include "hx_hosts.h"
 
 #include <ctype.h>
-#include <errno.h>
 #include <stdint.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "hx_salist.h"
-
-static bool
-blank(char c)
-{
-	return c == ' ' || c == '\t' || c == '\r';
-}
-
-/* The next word of a line that ends at `end`; length 0: there is none. */
-static size_t
-next_word(const char **at, const char *end)
-{
-	const char *p = *at;
-	size_t n = 0;
-
-	while (p < end && blank(*p))
-		p++;
-	while (p + n < end && !blank(p[n]) && p[n] != '#')
-		n++;
-	*at = p;
-	return n;
-}
+#include "hx_words.h"
 
 static bool
 add(struct hx_hosts *h, const struct ipm_addr *addr, const char *name,
@@ -54,13 +32,13 @@ add(struct hx_hosts *h, const struct ipm_addr *addr, const char *name,
 	return true;
 }
 
-/* One line; false with *err set. */
 static bool
-read_line(const char *p, const char *end, const char *file, unsigned line,
-    struct hx_hosts *h, struct hx_err *err)
+read_line(void *ctx, const char *p, const char *end, const char *file,
+    unsigned line, struct hx_err *err)
 {
+	struct hx_hosts *h = ctx;
 	struct ipm_addr addr;
-	size_t len = next_word(&p, end), names = 0;
+	size_t len = hx_word(&p, end), names = 0;
 
 	if (len == 0)
 		return true;
@@ -68,7 +46,7 @@ read_line(const char *p, const char *end, const char *file, unsigned line,
 		hx_err_set(err, file, line, 0, "a numeric address expected");
 		return false;
 	}
-	for (p += len; (len = next_word(&p, end)) != 0; p += len, names++) {
+	for (p += len; (len = hx_word(&p, end)) != 0; p += len, names++) {
 		if (!add(h, &addr, p, len)) {
 			hx_err_set(err, file, line, 0, "out of memory");
 			return false;
@@ -83,50 +61,21 @@ bool
 hx_hosts_parse(const char *buf, size_t len, const char *file,
     struct hx_hosts *h, struct hx_err *err)
 {
-	const char *const end = buf + len;
-	unsigned line = 0;
-
 	memset(h, 0, sizeof(*h));
-	while (len != 0 && buf < end) {
-		const char *nl = memchr(buf, '\n', (size_t)(end - buf));
-		const char *stop = nl == NULL ? end : nl;
-
-		if (!read_line(buf, stop, file, ++line, h, err)) {
-			hx_hosts_free(h);
-			return false;
-		}
-		buf = nl == NULL ? end : nl + 1;
-	}
-	return true;
+	if (hx_words_parse(buf, len, file, read_line, h, err))
+		return true;
+	hx_hosts_free(h);
+	return false;
 }
 
 bool
 hx_hosts_load(const char *path, struct hx_hosts *h, struct hx_err *err)
 {
-	FILE *f = fopen(path, "rb");
-	char *buf = malloc(HX_HOSTS_MAX + 1);
-	size_t len;
-	bool ok = false;
-
 	memset(h, 0, sizeof(*h));
-	if (f == NULL || buf == NULL) {
-		hx_err_set(
-		    err, path, 0, 0, "cannot be opened: %s", strerror(errno));
-	} else {
-		len = fread(buf, 1, HX_HOSTS_MAX + 1, f);
-		if (ferror(f))
-			hx_err_set(err, path, 0, 0, "cannot be read: %s",
-			    strerror(errno));
-		else if (len > HX_HOSTS_MAX)
-			hx_err_set(err, path, 0, 0, "longer than %zu octets",
-			    HX_HOSTS_MAX);
-		else
-			ok = hx_hosts_parse(buf, len, path, h, err);
-	}
-	free(buf);
-	if (f != NULL)
-		(void)fclose(f);
-	return ok;
+	if (hx_words_load(path, read_line, h, err))
+		return true;
+	hx_hosts_free(h);
+	return false;
 }
 
 static bool

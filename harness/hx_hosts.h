@@ -23,8 +23,6 @@ struct hx_hosts {
 	size_t n, cap;
 };
 
-#define HX_HOSTS_MAX ((size_t)1 << 20) /* octets of a table */
-
 /*
  * Reads a table; `file` is what errors call it.  False with one line in *err
  * (an address that is none, a line without a name, memory); *h is empty then.

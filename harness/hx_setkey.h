@@ -11,7 +11,7 @@
  * decap-dscp, nopmtudisc, align4), algorithm words that state the ICV.
  * Short of it: names of hosts, services and interfaces are refused, since
  * what they mean is another machine's business; the tool's way of reading
- * takes hosts from a table.
+ * takes hosts and services from tables.
  *
  * Two ways of reading.  Strict, for configurations: what makes no sense is an
  * error with its place, and nothing is kept.  As the tool: what setkey(8)
@@ -24,6 +24,7 @@
 #include "hx_err.h"
 #include "hx_hosts.h"
 #include "hx_salist.h"
+#include "hx_services.h"
 
 enum hx_setkey_kind {
 	HX_SETKEY_ADD,
@@ -110,10 +111,11 @@ struct hx_setkey_algs {
 
 /* How the tool reads. */
 struct hx_setkey_opts {
-	const struct ipm_profile *profile; /* NULL: every word is known */
-	const struct hx_setkey_algs *algs; /* NULL: key lengths unchecked */
-	const struct hx_hosts *hosts;      /* NULL: no names */
-	bool show_keys;                    /* complaints may quote a key */
+	const struct ipm_profile *profile;  /* NULL: every word is known */
+	const struct hx_setkey_algs *algs;  /* NULL: key lengths unchecked */
+	const struct hx_hosts *hosts;       /* NULL: no names */
+	const struct hx_services *services; /* NULL: no names of ports */
+	bool show_keys;                     /* complaints may quote a key */
 };
 
 /*

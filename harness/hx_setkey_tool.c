@@ -151,10 +151,10 @@ hx_sk_tool_addr(struct hx_setkey_ctx *c, const struct hx_tok *t,
 	return true;
 }
 
-/* A port as getaddrinfo(3) takes it: a number, since services are not known.
+/* A port as getaddrinfo(3) takes it for UDP: a number, or the name of a service.
  * An empty token is none. */
 static bool
-port_of(const struct hx_tok *t, uint16_t *port)
+port_of(const struct hx_setkey_ctx *c, const struct hx_tok *t, uint16_t *port)
 {
 	uint64_t v = 0;
 
@@ -163,7 +163,9 @@ port_of(const struct hx_tok *t, uint16_t *port)
 		return true;
 	for (size_t i = 0; i < t->len; i++) {
 		if (t->p[i] < '0' || t->p[i] > '9')
-			return false;
+			return c->tool->services != NULL &&
+			    hx_services_find(
+				c->tool->services, t->p, t->len, port);
 		v = v > UINT16_MAX ? v : 10 * v + (uint64_t)(t->p[i] - '0');
 	}
 	*port = (uint16_t)v;
@@ -175,7 +177,7 @@ static bool
 resolve_side(struct hx_setkey_ctx *c, const struct hx_sk_side *side,
     struct hx_setkey_range *r, struct hx_setkey_addrs *all)
 {
-	if (!port_of(&side->port, &r->port))
+	if (!port_of(c, &side->port, &r->port))
 		return hx_sk_refuse(c, HX_SK_NO_SERVICE);
 	if (!hx_sk_tool_addr(c, &side->host, &r->addr, all))
 		return false;

@@ -183,6 +183,24 @@ class Scripts(unittest.TestCase):
                          ['2001:db8::1 2001:db8::2',
                           '2001:db8::1 2001:db8::3'])
 
+    def test_ports_may_have_names(self):
+        """[service] of a table in the form of services(5): UDP's numbers, its
+        names in their case, aliases."""
+        table = temp('services', '# a comment\n'
+                     'isakmp  500/tcp\nisakmp\t500/udp   ike # IKE\n\n'
+                     'both 7/sctp\nboth 65535/udp')
+        text = ('spdadd 10.0.0.1[%s] 10.0.0.2[any] udp -P out none;')
+        for word, port in (('isakmp', '500'), ('ike', '500'),
+                           ('both', '65535'), ('4500', '4500')):
+            p = script(text % word, '-DP', '--services', table)
+            self.assertEqual(p.returncode, 0, p.stdout)
+            self.assertIn(f'10.0.0.1[{port}] 10.0.0.2[any] udp\n', p.stdout)
+        for word in ('IKE', 'isakm', 'isakmpd', '65536'):
+            p = script(text % word, '-DP', '--services', table)
+            self.assertEqual(p.returncode, 1, word)
+            self.assertIn('servname not supported', p.stdout)
+        self.assertEqual(script(text % 'isakmp', '-DP').returncode, 1)
+
     def test_lifetimes_pass(self):
         text = ADD + f'esp 256 -m tunnel -lh 20 -ls 10 {AES};'
         for after, state in ((5, 'mature'), (15, 'dying')):
@@ -322,6 +340,7 @@ class Usage(unittest.TestCase):
                 ('--encode', '-f', '-'), ('--encode', '--show-keys'),
                 ('-f', '/nonexistent'), ('-c', '/nonexistent', '-D'),
                 ('--hosts', '/nonexistent', '-D'),
+                ('--services', '/nonexistent', '-D'),
                 ('-D', '--now', '99999999999999999999')]
         for args in rows:
             p = run('setkey', *args, stdin='')
@@ -343,6 +362,15 @@ class Usage(unittest.TestCase):
         self.assertEqual(p.returncode, 2)
         self.assertEqual(p.stderr,
                          f'ipsecsim: {bad}:2: a numeric address expected\n')
+
+    def test_a_bad_table_of_services(self):
+        for line in ('a', 'a 5', 'a 5/', 'a x/udp', 'a 65536/udp', 'a /udp',
+                     'a -1/udp', 'a 5x/udp'):
+            bad = temp('services.bad', 'ok 5/udp\n' + line + '\n')
+            p = run('setkey', '--services', bad, '-D')
+            self.assertEqual(p.returncode, 2, line)
+            self.assertEqual(p.stderr, f'ipsecsim: {bad}:2: a name, then its '
+                             'port and protocol as in 500/udp, expected\n')
 
     def test_letters_may_stand_in_a_row(self):
         path = temp('row.conf', ESP)
