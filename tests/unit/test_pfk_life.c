@@ -298,6 +298,36 @@ Test(pfk_life, sequence_numbers)
 	pfk_box_free(&b);
 }
 
+/* What an SA was used for is told: by GET, and with its end. */
+Test(pfk_life, use_is_told)
+{
+	pfk_box_init(&b, IPM_PF_FREEBSD_2017);
+	listen_all();
+	add(1000, LIMITS(0, 5, 0), LIMITS(0, 50, 0));
+	sa_of(1000)->packets = UINT64_C(0x500000003);
+	sa_of(1000)->octets = UINT64_C(0x600000007);
+	sa_of(1000)->first_use = 1002;
+	sa_of(1000)->out_seq = 9;
+	for (int end = 0; end < 2; end++) {
+		const uint8_t *p;
+
+		if (end) {
+			pfk_box_wait(&b, 6);
+			cr_assert_eq(expired(1000), 3);
+		} else {
+			pfk_name_sa(&m, 5, 1000);
+			cr_assert_eq(pfk_ask(&b, &m, &r), 0);
+		}
+		p = pfk_find_ext(&r, 2);
+		cr_expect_eq(pfk_get_le(p + 4, 4), 3);
+		cr_expect_eq(pfk_get_le(p + 8, 8), UINT64_C(0x600000007));
+		cr_expect_eq(pfk_get_le(p + 16, 8), 1000);
+		cr_expect_eq(pfk_get_le(p + 24, 8), 1002);
+		cr_expect_eq(pfk_get_le(pfk_find_ext(&r, 19) + 8, 4), 9);
+	}
+	pfk_box_free(&b);
+}
+
 /* --- the clock ----------------------------------------------------------------------------- */
 
 /* One jump is as good as a run in each second: the same messages, the same
@@ -421,6 +451,7 @@ Test(pfk_life, acquires_are_rare)
 	cr_expect_eq(packet(&other), 2);
 	w.mode = 2;
 	cr_expect_eq(packet(&w), 3, "another mode");
+	cr_expect_null(pfk_find_ext(&r, 19), "X_SA2 is for a reqid");
 	w.reqid = 5;
 	cr_expect_eq(packet(&w), 4, "another reqid");
 	cr_expect_eq(pfk_find_ext(&r, 19)[4], 2);

@@ -376,6 +376,34 @@ Test(pfk_sadb, windows)
 	end();
 }
 
+/* Of what lies behind a message, an older one's octets or none, nothing gets
+ * into a key that states more bits than the message has. */
+Test(pfk_sadb, key_bits_past_the_message)
+{
+	const uint8_t *p;
+
+	begin(IPM_PF_FREEBSD_2017);
+	pfk_head(&m, 9, 0, 1, 1);
+	memset(pfk_add_ext(&m, 12, 2000) + 4, 0xff, 1996);
+	cr_assert_eq(ask(), OK);
+	pfk_esp(&m, 0x1000);
+	pfk_cut_ext(&m, 8);
+	pfk_cut_ext(&m, 9);
+	pfk_set(pfk_find_ext(&m, 1) + 10, 2, 11 << 8);
+	pfk_add_key(&m, 9, 8);
+	pfk_set(pfk_find_ext(&m, 9) + 4, 2, 24 * 8);
+	cr_assert_eq(ask(), OK);
+	pfk_name_sa(&m, 5, 0x1000);
+	cr_assert_eq(ask(), OK);
+	p = pfk_find_ext(&r, 9);
+	cr_assert_eq(pfk_get_le(p, 2), 4);
+	cr_expect_eq(p[8], 1);
+	cr_expect_eq(p[15], 8);
+	for (size_t i = 16; i < 32; i++)
+		cr_expect_eq(p[i], 0, "octet %zu", i);
+	end();
+}
+
 /* --- ADD ------------------------------------------------------------------------------------ */
 
 /* [PFKEY-3.1.3-04] An SPI belongs to the whole host, larval SAs included; or
@@ -904,6 +932,30 @@ Test(pfk_sadb, nat_traversal)
 	end();
 }
 
+/* Whether original addresses are looked at is decided by the mode of the head,
+ * which of mode any takes every SA: not by the request's. */
+Test(pfk_sadb, original_addresses_in_a_head_of_any_mode)
+{
+	begin(IPM_PF_FREEBSD_2017);
+	pfk_esp(&m, 0x1000);
+	pfk_add_natt(&m, 2, 4500, 4500);
+	pfk_find_ext(&m, 19)[4] = 0;
+	cr_assert_eq(ask(), OK);
+	pfk_esp(&m, 0x1001);
+	pfk_add_natt(&m, 2, 4500, 4500);
+	pfk_add_addr(&m, 23, 6, 7);
+	pfk_find_ext(&m, 19)[4] = 2;
+	cr_expect_eq(ask(), EINVAL, "ADD");
+	update_plain(0x1000);
+	pfk_add_natt(&m, 2, 4500, 4501);
+	pfk_add_addr(&m, 23, 6, 7);
+	pfk_find_ext(&m, 19)[4] = 2;
+	cr_expect_eq(ask(), EINVAL, "UPDATE");
+	pfk_cut_ext(&m, 23);
+	cr_expect_eq(ask(), OK);
+	end();
+}
+
 /* What a change of addresses adds to a checksum: computed here from two
  * pseudo headers. */
 Test(pfk_sadb, nat_checksum_delta)
@@ -1062,13 +1114,14 @@ Test(pfk_sadb, tcp_md5)
 	pfk_add_sa(&m, 0x1000, 0, 252, 0, 0);
 	pfk_add_ends(&m, 1, 2);
 	pfk_add_key(&m, 8, 16);
+	pfk_add_range(&m, 0x9000, 0x9fff);
 	cr_expect_eq(ask(), OK);
 	cr_expect_eq(ipm_load32(r.p + 20), 0x1000, "as it was asked for");
 	cr_expect_eq(ask(), EEXIST);
 	pfk_name_sa(&m, 5, 0x9999);
 	m.p[3] = 11;
 	cr_assert_eq(ask(), OK);
-	cr_expect_eq(ipm_load32(r.p + 20), 0x155);
+	cr_expect_eq(ipm_load32(r.p + 20), 0x155, "the sysctls' range");
 	m.p[1] = 4;
 	cr_expect_eq(ask(), OK);
 	cr_expect_eq(ask(), ESRCH);

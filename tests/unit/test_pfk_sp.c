@@ -351,6 +351,23 @@ Test(pfk_sp, requests_of_odd_lengths)
 	    twin(p, 72).requests, 1, "what is left is too short for h");
 }
 
+/* h: with addresses a struct sockaddr must be left, whatever length is stated in
+ * it: 16 octets are enough, 15 are not. */
+Test(pfk_sp, room_for_a_sockaddr)
+{
+	for (uint8_t first = 8; first <= 9; first++) {
+		uint8_t p[48] = { 6, 0, 18, 0, 2, 0, 2 };
+		uint8_t *second = p + 16 + first;
+
+		p[16] = first;
+		second[0] = (uint8_t)(32 - first);
+		p[18] = second[2] = 50;
+		p[20] = second[4] = 1;
+		cr_expect_eq(both(p, sizeof p, "room"),
+		    first == 8 ? 0 : PFK_EINVAL, "%u", first);
+	}
+}
+
 /* Sockaddrs of families and lengths that nobody knows are taken and given
  * back. */
 Test(pfk_sp, strange_sockaddrs_come_back)

@@ -486,7 +486,7 @@ Test(pfk_spdb, no_requests_is_seen_first)
 		(void)done(&b, &m, "the first");
 		begin(&m, types[i]);
 		(void)policy(&m, 2, 2, 0, 0);
-		(void)addr4(&m, SRC, NET_A, 16);
+		(void)addr4(&m, SRC, NET_A, 24);
 		(void)addr4(&m, DST, NET_B, 16);
 		refused(&b, &m, PFK_EINVAL, "no requests");
 		cr_expect_eq(b.e.ipm.spd.count[IPM_DIR_OUT], 1);
