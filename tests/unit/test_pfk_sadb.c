@@ -1690,6 +1690,59 @@ Test(pfk_sadb, missing_extensions)
 	end();
 }
 
+/* What is refused before a handler sees it is counted, once and by its kind
+ * (facts of key_output, key_parse, key_align). */
+Test(pfk_sadb, refusals_are_counted)
+{
+	static const enum ipm_stat kinds[] = { IPM_ST_PFKEY_out_tooshort,
+		IPM_ST_PFKEY_out_invlen, IPM_ST_PFKEY_out_invver,
+		IPM_ST_PFKEY_out_invmsgtype, IPM_ST_PFKEY_out_dupext,
+		IPM_ST_PFKEY_out_invexttype, IPM_ST_PFKEY_out_invsatype,
+		IPM_ST_PFKEY_out_invaddr };
+	/* The ADD of pfk_esp with one octet changed, or cut to so many. */
+	static const struct {
+		size_t at, len;
+		uint8_t to;
+		enum ipm_stat kind;
+	} rows[] = {
+		{ 0, 8, 2, IPM_ST_PFKEY_out_tooshort },
+		{ 0, 15, 2, IPM_ST_PFKEY_out_tooshort },
+		{ 4, 0, 1, IPM_ST_PFKEY_out_invlen },
+		{ 0, 0, 3, IPM_ST_PFKEY_out_invver },
+		{ 1, 0, 23, IPM_ST_PFKEY_out_invmsgtype },
+		{ 1, 0, 8, IPM_ST_PFKEY_out_invmsgtype },
+		{ 18, 0, 29, IPM_ST_PFKEY_out_invexttype },
+		{ 18, 0, 17, IPM_ST_PFKEY_out_invexttype },
+		{ 34, 0, 1, IPM_ST_PFKEY_out_dupext },
+		{ 16, 0, 0, IPM_ST_PFKEY_out_invlen },
+		{ 16, 0, 3, IPM_ST_PFKEY_out_invlen },
+		{ 3, 0, 0, IPM_ST_PFKEY_out_invsatype },
+		{ 3, 0, 4, IPM_ST_PFKEY_out_invsatype },
+		{ 3, 0, 5, IPM_ST_PFKEY_out_invsatype },
+		{ 52, 0, 17, IPM_ST_PFKEY_out_invaddr },
+		{ 53, 0, 33, IPM_ST_PFKEY_out_invaddr },
+		{ 57, 0, 28, IPM_ST_PFKEY_out_invaddr },
+	};
+
+	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+		const struct ipm_stats *st = &b.e.ipm.stats;
+		uint64_t all = 0;
+
+		begin(IPM_PF_FREEBSD_2017);
+		pfk_esp(&m, 0x1000);
+		cr_assert_eq(m.p[34], 19);
+		cr_assert_eq(m.p[50], 5);
+		m.p[rows[i].at] = rows[i].to;
+		(void)pfk_send(&b.e, &b.pf, &b.env, b.sock,
+		    ipm_span(m.p, rows[i].len == 0 ? m.len : rows[i].len));
+		for (size_t k = 0; k < sizeof kinds / sizeof kinds[0]; k++)
+			all += st->v[kinds[k]];
+		cr_expect_eq(st->v[rows[i].kind], 1, "row %zu", i);
+		cr_expect_eq(all, 1, "row %zu", i);
+		end();
+	}
+}
+
 /* [PFKEY-3.4-01] The generic checks of headers and addresses, in their order. */
 Test(pfk_sadb, generic_checks)
 {
