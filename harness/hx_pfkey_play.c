@@ -58,8 +58,17 @@ env_of(struct play *p)
 
 /* --- what is shown ------------------------------------------------------------- */
 
-/* A message that is none (X_PROMISC may carry one) is shown by its length:
- * its octets may be keys. */
+/* What the kernel wraps for a promiscuous socket: behind the header of
+ * X_PROMISC a message with its own (key_sendup0).  An answer with an
+ * errno is a request. */
+static bool
+is_wrapped(struct ipm_span m)
+{
+	return m.len >= 2 * PFK_HDR_LEN && m.p[1] == PFK_X_PROMISC &&
+	    m.p[2] == 0 && m.p[PFK_HDR_LEN] == PFK_VERSION;
+}
+
+/* A message that is none is shown by its length: its octets may be keys. */
 static json_t *
 message_json(const struct play *p, struct ipm_span octets)
 {
@@ -86,15 +95,20 @@ receive(struct play *p)
 		while (p->sock[s] != 0 &&
 		    (len = pfk_recv(&p->e, p->sock[s], msg, MESSAGE_MAX)) !=
 			0) {
-			json_t *j = message_json(p, ipm_span(msg, len));
+			bool wrapped = is_wrapped(ipm_span(msg, len));
+			json_t *j = message_json(p,
+			    ipm_span_from(
+				ipm_span(msg, len), wrapped ? PFK_HDR_LEN : 0));
 
 			if (p->k->json) {
 				(void)json_array_append_new(list,
-				    json_pack("{s:i, s:o}", "socket", (int)s,
-					"message", j));
+				    json_pack("{s:i, s:o, s:o*}", "socket",
+					(int)s, "message", j, "wrapped",
+					wrapped ? json_true() : NULL));
 				continue;
 			}
-			(void)printf("  %u < ", s);
+			(void)printf(
+			    "  %u < %s", s, wrapped ? "X_PROMISC of " : "");
 			hx_pfkey_print(stdout, j);
 			json_decref(j);
 		}

@@ -356,6 +356,27 @@ class Play(unittest.TestCase):
             want = jsonl(decode(s['replies'], '--show-keys').stdout)[1:-1]
             self.assertEqual([r['message'] for r in x['received']], want)
 
+    def test_what_a_promiscuous_socket_hears(self):
+        """The message within, and that it was wrapped; keys hidden there,
+        too."""
+        on = '020b000102000000' + 8 * '00'
+        text = '2:%s\n1:%s\n1:%s\n' % (on, Fields.ADD, DUMP)
+        events = [x for x in self.play(text) if 'event' in x]
+        got = [[(r['socket'], r['message'].get('type'),
+                 r.get('wrapped', False)) for r in x['received']]
+               for x in events]
+        self.assertEqual(got[0][-2:], [(2, 'X_PROMISC', True),
+                                       (2, 'X_PROMISC', False)])
+        self.assertEqual(got[1], [(1, 'ADD', False), (2, 'ADD', True),
+                                  (2, 'ADD', False)])
+        self.assertEqual(got[2], [(1, 'DUMP', False), (2, 'DUMP', True)])
+        self.assertEqual(events[2]['received'][0]['message'],
+                         events[2]['received'][1]['message'])
+        p = run('pfkey', 'play', temp('play.hex', text))
+        self.assertIn('  2 < X_PROMISC of DUMP version=2', p.stdout)
+        self.assertNotIn('fault', p.stdout)
+        self.assertEqual(p.stdout.count('key_octets='), 4)
+
     def test_sockets_and_time(self):
         add = Fields.ADD
         got = self.play('# two sockets\n2:\n1: %s\n@ 5\n  %s\n2:%s\n' %

@@ -1691,7 +1691,7 @@ Test(pfk_sadb, missing_extensions)
 }
 
 /* What is refused before a handler sees it is counted, once and by its kind
- * (facts of key_output, key_parse, key_align). */
+ * (key_output, key_parse, key_align). */
 Test(pfk_sadb, refusals_are_counted)
 {
 	static const enum ipm_stat kinds[] = { IPM_ST_PFKEY_out_tooshort,
