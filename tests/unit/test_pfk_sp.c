@@ -355,16 +355,20 @@ Test(pfk_sp, requests_of_odd_lengths)
  * it: 16 octets are enough, 15 are not. */
 Test(pfk_sp, room_for_a_sockaddr)
 {
-	for (uint8_t first = 8; first <= 9; first++) {
-		uint8_t p[48] = { 6, 0, 18, 0, 2, 0, 2 };
+	for (uint8_t first = 40; first <= 41; first++) {
+		uint8_t p[80] = { 10, 0, 18, 0, 2, 0, 2 };
 		uint8_t *second = p + 16 + first;
 
+		octets("2800320002020000"
+		       "10020000c00002010000000000000000"
+		       "10020000c00002020000000000000000",
+		    p + 16);
 		p[16] = first;
-		second[0] = (uint8_t)(32 - first);
-		p[18] = second[2] = 50;
-		p[20] = second[4] = 1;
+		second[0] = (uint8_t)(64 - first);
+		second[2] = 50;
+		second[4] = 1;
 		cr_expect_eq(both(p, sizeof p, "room"),
-		    first == 8 ? 0 : PFK_EINVAL, "%u", first);
+		    first == 40 ? 0 : PFK_EINVAL, "%u", first);
 	}
 }
 
