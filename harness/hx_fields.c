@@ -349,12 +349,22 @@ digit(char c)
 	return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
 }
 
+/* "..", as hx_field_text writes it, stands for what follows. */
 static bool
 octets_are(const uint8_t *p, size_t n, const char *text)
 {
+	size_t len;
+
 	if (strncmp(text, "0x", 2) == 0)
 		text += 2;
-	if (strlen(text) != 2 * n)
+	len = strlen(text);
+	if (len > 2 && strcmp(text + len - 2, "..") == 0) {
+		len -= 2;
+		if (len % 2 != 0 || len / 2 > n)
+			return false;
+		n = len / 2;
+	}
+	if (len != 2 * n)
 		return false;
 	for (size_t i = 0; i < n; i++) {
 		int hi = digit(text[2 * i]), lo = digit(text[2 * i + 1]);

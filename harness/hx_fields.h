@@ -39,7 +39,7 @@ const char *hx_field_text(struct ipm_span packet, const struct hx_field *f,
     char buf[HX_FIELD_TEXT_MAX]);
 
 /* Is its value what the text says (an address; decimal or 0x number; hex
- * digits of octets for data)? */
+ * digits of octets for data, which may end in ".." behind the first few)? */
 bool hx_field_is(
     struct ipm_span packet, const struct hx_field *f, const char *text);
 

@@ -96,7 +96,7 @@ made_word(struct made *m, const char *w)
 	} numbers[] = { { "proto=", &m->proto, 255 }, { "ttl=", &m->ttl, 255 },
 		{ "tos=", &m->tos, 255 }, { "df=", &m->df, 1 },
 		{ "id=", &m->id, 65535 }, { "flow=", &m->flow, 0xfffff },
-		{ "len=", &m->len, 65000 } };
+		{ "len=", &m->len, 65527 } };
 
 	for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++) {
 		size_t n = strlen(numbers[i].name);

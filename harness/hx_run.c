@@ -77,7 +77,10 @@ describe(struct hx_run *r, const struct ipm_effect *fx, struct hx_fx *to)
 		break;
 	case IPM_FX_FILTER:
 		(void)snprintf(to->subject, sizeof to->subject, "%s:%s",
-		    places[fx->at & 3], iface_name(r, fx->iface));
+		    places[fx->at & 3],
+		    fx->at == IPM_FILTER_IN || fx->at == IPM_FILTER_OUT
+			? iface_name(r, fx->iface)
+			: "enc0");
 		break;
 	case IPM_FX_TAP:
 		(void)snprintf(to->subject, sizeof to->subject,
@@ -394,7 +397,10 @@ member_holds(struct ipm_span msg, const char *word, char *why, size_t len)
 			break;
 		memcpy(name, p, n);
 		name[n] = '\0';
-		at = at == j ? top_member(j, name) : json_object_get(at, name);
+		at = at == j ? top_member(j, name)
+		    : json_is_array(at) && hx_number_to(name, 4095, &v)
+		    ? json_array_get(at, (size_t)v)
+		    : json_object_get(at, name);
 		p += n + (p + n < eq ? 1 : 0);
 	}
 	have[0] = '\0';
@@ -403,6 +409,8 @@ member_holds(struct ipm_span msg, const char *word, char *why, size_t len)
 	else if (json_is_integer(at))
 		(void)snprintf(have, sizeof have, "%lld",
 		    (long long)json_integer_value(at));
+	else if (json_is_array(at))
+		(void)snprintf(have, sizeof have, "%zu", json_array_size(at));
 	ok = ok && at != NULL &&
 	    (strcmp(have, eq + 1) == 0 ||
 		(json_is_integer(at) && hx_number(eq + 1, &v) &&
@@ -565,8 +573,11 @@ hx_run_expect(struct hx_run *r, size_t i, char *why, size_t len)
 	for (size_t k = 0; k < 3; k++)
 		if (strcmp(asked[k], verb) == 0)
 			r->kind_asked[k] = true;
-	if (strcmp(verb, "nothing") == 0)
-		return true; /* hx_run_settle asks */
+	if (strcmp(verb, "nothing") == 0) {
+		/* hx_run_settle asks. */
+		r->kind_asked[0] = r->kind_asked[1] = r->kind_asked[2] = true;
+		return true;
+	}
 	if (strcmp(verb, "fate") == 0)
 		return (r->out.judged &&
 			   strcmp(ipm_reasons[r->out.fate].name, l->word[1]) ==

@@ -783,6 +783,35 @@ ev_setkey(struct hx_run *r, const struct hx_scen_line *l, bool go, char *why,
 	return ok;
 }
 
+/* sent DESTINATION esp|ah SPI NUMBER: the SA has sent so many packets. */
+static bool
+ev_sent(struct hx_run *r, const struct hx_scen_line *l, bool go, char *why,
+    size_t len)
+{
+	struct ipm_state *st = &r->x.m.e.ipm;
+	struct ipm_addr dst;
+	struct ipm_sa *sa;
+	ipm_off off;
+	bool ah = strcmp(l->word[2], "ah") == 0;
+	int64_t spi, n;
+
+	if (!addr_of(l->word[1], &dst) ||
+	    (!ah && strcmp(l->word[2], "esp") != 0) ||
+	    !hx_number_to(l->word[3], UINT32_MAX, &spi) ||
+	    !hx_number_to(l->word[4], INT64_MAX, &n))
+		return hx_run_no(
+		    why, len, "expected ADDRESS esp|ah SPI NUMBER");
+	if (!go)
+		return true;
+	off = ipm_sad_find(&st->sad, &st->arena, &dst,
+	    ah ? IPM_PROTO_AH : IPM_PROTO_ESP, (uint32_t)spi);
+	if (off == 0)
+		return hx_run_no(why, len, "there is no such SA");
+	sa = ipm_arena_at(&st->arena, off);
+	sa->out_seq = (uint64_t)n;
+	return true;
+}
+
 /* --- packets ------------------------------------------------------------------- */
 
 /* in IF PACKET */
@@ -877,6 +906,7 @@ static const struct hx_verb verbs[] = {
 	{ "keyclose", 1, 1, ev_keyclose, false },
 	{ "pfkey", 2, 2, ev_pfkey, false },
 	{ "setkey", 1, HX_SCEN_WORDS, ev_setkey, false },
+	{ "sent", 4, 4, ev_sent, false },
 	{ "in", 2, HX_SCEN_WORDS, ev_in, true },
 	{ "out", 2, HX_SCEN_WORDS, ev_out, true },
 	{ "send", 3, 4, ev_send, true },

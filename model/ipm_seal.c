@@ -114,7 +114,9 @@ next_seq(struct seal *s, uint64_t *seq)
 
 	if ((s->sa->out_seq & last) == last && !cycles)
 		return false;
-	s->sa->out_seq++;
+	/* FreeBSD's option REGRESSION: the peer is to see a replay. */
+	if (s->path->s->sysctls.v[IPM_SV_TEST_REPLAY] == 0)
+		s->sa->out_seq++;
 	*seq = s->sa->out_seq & last;
 	return true;
 }
@@ -151,6 +153,15 @@ static bool
 fault(const struct seal *s, enum ipm_fault which)
 {
 	return (s->path->faults & which) != 0;
+}
+
+/* FreeBSD's option REGRESSION: the peer is to see a forged packet, whose ICV
+ * is at `at` of the new one. */
+static void
+spoil_icv(const struct seal *s, size_t at, size_t len)
+{
+	if (s->path->s->sysctls.v[IPM_SV_TEST_INTEGRITY] != 0)
+		memset(s->out + at, 0, len);
 }
 
 /* --- ESP ------------------------------------------------------------------- */
@@ -197,6 +208,8 @@ seal_esp(struct seal *s)
 		IPM_OUT_CAP - s->hlen, &len) != IPM_OK)
 		return refuse_counted(s, IPM_R_CRYPTO_FAILED, 0);
 	count_esp(s);
+	spoil_icv(
+	    s, s->hlen + len - ipm_esp_icv_len(esp), ipm_esp_icv_len(esp));
 	return take(s, len);
 }
 
@@ -250,6 +263,9 @@ seal_ah(struct seal *s)
 	ipm_stats_use(st, s->path->pf, IPM_SG_AH, ipm_sa_auth_number(s->sa));
 	if (s->version == 4)
 		ipm_store16(s->out + 10, sum);
+	spoil_icv(s,
+	    s->hlen + ipm_ah_len(ah, s->version, 1) - ipm_ah_icv_len(ah),
+	    ipm_ah_icv_len(ah));
 	s->m->p = s->out;
 	s->m->len = len;
 	return refuse(IPM_R_OK, 0);

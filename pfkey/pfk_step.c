@@ -120,6 +120,8 @@ on_need_sa(void *ctx, const struct ipm_wanted *w)
 	struct turn *t = ctx;
 
 	log_line(t, IPM_LOG_OUT_NO_SA, w->dst.family);
+	if ((t->m->faults & IPM_FAULT_NOMEM) != 0)
+		return PFK_ENOBUFS;
 	return pfk_acquire(&t->m->e, &t->m->pf, t->env, w);
 }
 

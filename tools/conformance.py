@@ -2,7 +2,8 @@
 """Writes CONFORMANCE.md from the requirement tables and the sources.
 
 A requirement is cited by its id in square brackets, [ESP-3.4.3-20], where it
-is implemented (model/, pfkey/, harness/) and again where it is tested (tests/).
+is implemented (model/, pfkey/, harness/) and again where it is tested (tests/,
+vectors/scenarios/).
 With --check nothing is written: the exit status tells whether the file on disk
 is what would be written, and whether every id that is cited exists.
 """
@@ -20,6 +21,7 @@ OUT = 'CONFORMANCE.md'
 ID = r'(?:[A-Z][A-Z0-9]+-[A-Za-z0-9.]+(?:-[A-Za-z0-9.]+)*-\d+)'
 BRACKET = re.compile(r'\[(' + ID + r'(?:[, ]+' + ID + r')*)\]')
 RANGE = re.compile(r'\[(' + ID + r')\.\.(\d+)\]')
+SCENARIOS = 'vectors/scenarios'
 SOURCES = ('model', 'pfkey', 'harness', 'tests')
 ENDINGS = ('.c', '.h', '.def', '.l', '.y', '.py', '.sh')
 
@@ -65,7 +67,19 @@ def citations():
             found += [i for m in RANGE.finditer(text) for i in expand(m)]
             for ident in found:
                 (test if top == 'tests' else code)[ident].add(path)
+    for line in scenario_lines():
+        for m in BRACKET.finditer(line):
+            test[m.group(1)].add(SCENARIOS)
     return code, test
+
+
+def scenario_lines():
+    """What scenarios expect; they are many, and stand under one name."""
+    for path in sorted(glob.glob(SCENARIOS + '/*.scn')):
+        with open(path, encoding='utf-8') as f:
+            for line in f:
+                if line.startswith('>'):
+                    yield line
 
 
 def reasons():
@@ -85,6 +99,12 @@ def reason_tests(reason_rows):
             if re.search(r'\bIPM_R_' + name + r'\b', text) or \
                     f'"{word}"' in text or f"'{word}'" in text:
                 out[name].add(path)
+    words = {m.group(1) for m in (
+        re.match(r'> (?:drop|fate) (\S+)', x) for x in scenario_lines())
+        if m}
+    for name, word, _, _ in reason_rows:
+        if word in words:
+            out[name].add(SCENARIOS)
     return out
 
 

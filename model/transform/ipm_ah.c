@@ -20,8 +20,8 @@ fixed_len(const struct ipm_ah_sa *sa)
 }
 
 /* [AHOLD-RFC1828-03] Old AH carries 16 octets of whatever digest. */
-static size_t
-icv_len(const struct ipm_ah_sa *sa)
+size_t
+ipm_ah_icv_len(const struct ipm_ah_sa *sa)
 {
 	return sa->old ? 16 : sa->auth->icv_len;
 }
@@ -36,7 +36,7 @@ round_up(size_t n, size_t to)
 static size_t
 bare_len(const struct ipm_ah_sa *sa)
 {
-	return fixed_len(sa) + sa->auth->iv_len + icv_len(sa);
+	return fixed_len(sa) + sa->auth->iv_len + ipm_ah_icv_len(sa);
 }
 
 size_t
@@ -106,9 +106,9 @@ compute(const struct ipm_ah_sa *sa, struct ipm_span hdr, const uint8_t *ah,
 	parts[n++] = ipm_span(ah, lead);
 	/* [AH-3.3.3.1-03] [AHOLD-RFC1826-08] The ICV counts as zero; the
 	 * fill behind it as it stands [AH-3.3.3.2.1-01] [AH-3.4.4-04]. */
-	parts[n++] = ipm_span(zero, icv_len(sa));
-	parts[n++] =
-	    ipm_span(ah + lead + icv_len(sa), ahlen - lead - icv_len(sa));
+	parts[n++] = ipm_span(zero, ipm_ah_icv_len(sa));
+	parts[n++] = ipm_span(
+	    ah + lead + ipm_ah_icv_len(sa), ahlen - lead - ipm_ah_icv_len(sa));
 	parts[n++] = payload; /* [AH-3.3.3-02] */
 	if (sa->esn) {
 		ipm_store32(hi, (uint32_t)(seq >> 32));
@@ -147,7 +147,7 @@ ipm_ah_open(const struct ipm_ah_sa *sa, const struct ipm_profile *pf,
 	o->next_header = 0;
 	o->ahlen = 0;
 	o->icv_ok = false;
-	o->icv_len = icv_len(sa);
+	o->icv_len = ipm_ah_icv_len(sa);
 	o->payload = ipm_span(NULL, 0);
 	if (ah.len < bare_len(sa))
 		return IPM_R_BAD_LENGTH;
@@ -240,7 +240,7 @@ ipm_ah_seal(const struct ipm_ah_sa *sa, const struct ipm_profile *pf,
 		return r;
 	if (err != IPM_OK)
 		return IPM_R_CRYPTO_FAILED;
-	memcpy(ah + fixed_len(sa) + sa->auth->iv_len, mac, icv_len(sa));
+	memcpy(ah + fixed_len(sa) + sa->auth->iv_len, mac, ipm_ah_icv_len(sa));
 	*len = total;
 	return IPM_R_OK;
 }

@@ -50,6 +50,9 @@ struct ipm_ah_opened {
 	uint8_t received[IPM_ICV_MAX];
 };
 
+/* Octets of the ICV, without what fills the header. */
+size_t ipm_ah_icv_len(const struct ipm_ah_sa *sa);
+
 /*
  * Octets of the AH header in a packet of this IP version, filled to a multiple
  * of fill_to; 0 stands for what RFC 4302 2.6 wants: 4 in IPv4, 8 in IPv6.

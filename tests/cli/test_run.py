@@ -15,6 +15,7 @@ route 2001:db8:2::/48 via 2001:db8:b::2
 forward on
 '''
 KEY = '0x000102030405060708090a0b0c0d0e0f10111213'
+REGISTER = '02070002020000000100000000000000'  # of AH
 TUNNEL = HOST + f'''setkey add 192.0.2.1 192.0.2.2 esp 0x1000 -m tunnel \
 -E null "" -A hmac-sha1 {KEY} ;
 setkey spdadd 10.1.0.0/24 10.2.0.0/16 any -P out ipsec \
@@ -78,6 +79,58 @@ sysctl net.inet.ipsec.dfbit
 > value 2
 ''')
         self.assertEqual(p.returncode, 0, p.stdout + p.stderr)
+
+    def test_members_of_lists(self):
+        text = HOST + f'''keysock ike
+pfkey ike {REGISTER}
+setkey spdadd 192.0.2.1 192.0.2.2 any -P out ipsec ah/transport//require ;
+out - udp src=192.0.2.1:1 dst=192.0.2.2:2 text=x
+> drop no-sa-out
+> pfkey ike type=ACQUIRE PROPOSAL.combs=%s PROPOSAL.combs.%s.auth=7
+'''
+        # SHA2-512, 384, 256, SHA-1, MD5 (key.c key_getcomb_ah).
+        p = self.scenario(text % (5, 0))
+        self.assertEqual(p.returncode, 0, p.stdout + p.stderr)
+        p = self.scenario(text % (4, 0))
+        self.assertIn('PROPOSAL.combs is 5, not 4', p.stdout)
+        p = self.scenario(text % (5, 1))
+        self.assertIn('combs.1.auth is 6, not 7', p.stdout)
+        p = self.scenario(text % (5, 5))
+        self.assertIn('combs.5.auth is not there', p.stdout)
+
+    def test_first_octets_of_data(self):
+        for want, status in (('0x00010203..', 0), ('0x00010204..', 1),
+                             ('0x000..', 1), ('0x..', 1),
+                             ('0x' + '00' * 90 + '..', 1)):
+            p = self.scenario(HOST + 'in red0 udp src=10.1.0.5:5 '
+                              'dst=10.2.0.7:7 len=64\n'
+                              f'> transmit blk1 data={want}\n'
+                              .replace('data=', 'udp.data='))
+            self.assertEqual(p.returncode, status, p.stdout + p.stderr)
+
+    def test_sent(self):
+        text = TUNNEL + 'sent 192.0.2.2 esp 0x1000 %s\n' + PACKET
+        p = self.scenario(text % 41 + '> transmit blk1 esp.seq=42\n')
+        self.assertEqual(p.returncode, 0, p.stdout + p.stderr)
+        for bad, what in (('x', 'expected ADDRESS esp|ah SPI NUMBER'),):
+            p = self.scenario(text % bad)
+            self.assertEqual(p.returncode, 2)
+            self.assertIn(what, p.stderr)
+        p = self.scenario(TUNNEL + 'sent 192.0.2.2 ah 0x1000 1\n')
+        self.assertEqual(p.returncode, 2)
+        self.assertIn(':9: there is no such SA', p.stderr)
+
+    def test_nothing_means_logs_as_well(self):
+        text = HOST + '''sysctl net.inet.ipsec.debug=%d
+setkey spdadd 192.0.2.1 192.0.2.2 any -P out ipsec ah/transport//use ;
+out - udp src=192.0.2.1:1 dst=192.0.2.2:2 text=x
+> transmit blk1 ip.proto=17
+> nothing
+'''
+        self.assertEqual(self.scenario(text % 0).returncode, 0)
+        p = self.scenario(text % 1)
+        self.assertEqual(p.returncode, 1)
+        self.assertIn('log out-no-sa came of it as well', p.stdout)
 
     def test_record_runs_again(self):
         p = self.scenario(TUNNEL + PACKET, command='record')
