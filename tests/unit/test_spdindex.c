@@ -132,8 +132,9 @@ walk(const struct box *b, enum fault fault, enum ipm_dir dir,
 
 /* How addresses and masks are drawn. */
 enum style {
-	FEW,      /* few values: equals and overlaps are common */
-	ALL_MASKS /* any prefix length, addresses near each other */
+	FEW,       /* few values: equals and overlaps are common */
+	ALL_MASKS, /* any prefix length, addresses near each other */
+	ALIKE      /* equal but for host bits and zones */
 };
 
 static void
@@ -144,6 +145,13 @@ some_end(uint64_t *rng, enum style style, uint8_t family, struct ipm_end *e,
 	uint64_t v = db_random(rng);
 	unsigned full = family == 4 ? 32 : 128;
 
+	if (style == ALIKE) {
+		e->addr = (struct ipm_addr){ .family = 6,
+			.octet = { 0xfe, 0x80, [15] = (uint8_t)v },
+			.scope = v >> 32 & 3 };
+		*prefix = 10;
+		return;
+	}
 	e->addr.family = family;
 	ipm_store32(e->addr.octet, 0x0a000000);
 	if (style == FEW) {
@@ -179,6 +187,9 @@ some_selector(uint64_t *rng, enum style style)
 		dst = (v & 1) != 0 ? 6 : 4;
 	some_end(rng, style, src, &s.src, &s.src_prefix);
 	some_end(rng, style, dst, &s.dst, &s.dst_prefix);
+	s.proto = 255;
+	if (style == ALIKE)
+		return s;
 	if ((v >> 16 & 63) == 0)
 		s.src.addr.family = 0;
 	if ((v >> 24 & 63) == 0)
@@ -308,6 +319,8 @@ Test(spdindex, agrees_with_the_walk_on_random_histories)
 		    (unsigned long long)seed);
 		cr_expect(history(seed, ALL_MASKS, 3000, SOUND),
 		    "all masks, seed %llu", (unsigned long long)seed);
+		cr_expect(history(seed, ALIKE, 1000, SOUND), "alike, seed %llu",
+		    (unsigned long long)seed);
 	}
 }
 
@@ -547,6 +560,39 @@ Test(spdindex, policies_equal_under_their_masks_keep_their_order)
 		del(b, off[i]);
 	}
 	cr_expect_eq(find(b, IPM_DIR_OUT, &p), 0);
+	box_free(b);
+}
+
+/* Between the same networks, a port each: what is gone hides nothing. */
+Test(spdindex, policies_that_differ_by_port)
+{
+	enum {
+		N = 680
+	};
+	struct box *b = box_new();
+	ipm_off off[N];
+	uint32_t gone[N] = { 0 };
+
+	for (uint32_t i = 0; i < N; i++) {
+		struct ipm_sp_config c = config(0);
+
+		c.sel.proto = 17;
+		c.sel.dst.port = (uint16_t)(1 + i);
+		off[i] = add(b, &c);
+	}
+	for (uint32_t n = 0; n < N; n++) {
+		uint32_t k = n * 123 % N; /* 123 and 680 have no factor */
+
+		for (uint32_t i = 0; i < N; i++) {
+			struct ipm_selector p = packet(0);
+
+			p.dst.port = (uint16_t)(1 + i);
+			cr_assert_eq(
+			    find(b, IPM_DIR_OUT, &p), gone[i] ? 0 : off[i]);
+		}
+		del(b, off[k]);
+		gone[k] = 1;
+	}
 	box_free(b);
 }
 
