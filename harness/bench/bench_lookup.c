@@ -331,7 +331,7 @@ mixture(uint32_t i, uint64_t *rng)
 static struct ipm_selector
 masks_from(unsigned shortest, uint32_t i, uint64_t *rng)
 {
-	unsigned lengths = 129 - shortest;
+	uint64_t lengths = 129 - shortest;
 	/* All of them, in another order: the factor is a prime. */
 	uint32_t k = (uint32_t)(((uint64_t)i * 1000003 + 54321) %
 	    (lengths * lengths * 8));
