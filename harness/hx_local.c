@@ -204,6 +204,8 @@ read_options(struct options *o, int argc, char **argv)
 		return bad("with --local: -c and -r are", "needed");
 	if (o->expect != NULL && !o->forward)
 		return bad("--expect needs", "--forward");
+	/* The configuration may say more than PF_KEY's numbers do. */
+	o->profile.value[IPM_SW_PFK_PRIVATE] = IPM_ON;
 	return -1;
 }
 
@@ -416,6 +418,12 @@ set_host(struct local *l)
 	if (o->forward) {
 		(void)ipm_host_add_if(&h, "clear0", o->mtu, false, &index);
 		l->clear = index;
+		/* A hop that writes itself into an option has an address
+		 * wherever it sends: the dummy of RFC 7600 4.8. */
+		(void)ipm_host_add_addr(&h, index,
+		    &(struct ipm_addr){
+			.family = 4, .octet = { 192, 0, 0, 8 } },
+		    32);
 		add_clear_routes(l, &h);
 		h.forwarding4 = h.forwarding6 = 1;
 	}
@@ -449,6 +457,21 @@ send_all(struct local *l, const struct hx_setkey_msgs *msgs, uint32_t sock,
 	return true;
 }
 
+/* What the numbers of the profile's kernel do not say of the SA goes by name;
+ * else the kernel judges the numbers. */
+static bool
+wants_names(const struct hx_setkey_stmt *st, const struct ipm_profile *pf)
+{
+	const struct ipm_sa_config *c = &st->sa;
+
+	return hx_setkey_unsaid(st) != NULL ||
+	    (c->enc != NULL && st->sadb_enc == 0) ||
+	    (c->auth != NULL &&
+		(st->sadb_auth == 0 ||
+		    (c->auth == ipm_alg_by_name("hmac-sha256") &&
+			ipm_sw(pf, IPM_SW_PFK_SHA256_BITS) == IPM_ON)));
+}
+
 static bool
 configure(struct local *l, struct hx_err *err)
 {
@@ -460,16 +483,12 @@ configure(struct local *l, struct hx_err *err)
 	step(l, &ev, &out);
 	for (size_t i = 0; ok && i < l->cfg.n; i++) {
 		struct hx_setkey_stmt st;
-		const char *unsaid;
 
 		hx_setkey_of_sa(&l->cfg.sas[i].cfg, &st);
-		unsaid = hx_setkey_unsaid(&st);
-		if (unsaid != NULL ||
-		    hx_setkey_compile(&st, 0, &msgs) != IPM_OK) {
+		st.named = wants_names(&st, &l->opt->profile);
+		if (hx_setkey_compile(&st, 0, &msgs) != IPM_OK) {
 			hx_err_set(err, l->opt->config, l->cfg.sas[i].line, 0,
-			    "PF_KEY cannot say this SA%s%s",
-			    unsaid == NULL ? "" : ": ",
-			    unsaid == NULL ? "" : unsaid);
+			    "PF_KEY cannot say this SA");
 			ok = false;
 		} else
 			msgs.msg[msgs.n - 1].line = l->cfg.sas[i].line;
@@ -806,6 +825,24 @@ first_pending(const struct local *l, int iface)
 	return i;
 }
 
+/* A full timestamp option (RFC 791 3.1) counts the hops that found no room, and
+ * this one was the last of them. */
+static void
+undo_overflow(uint8_t *p, size_t hlen)
+{
+	size_t len;
+
+	for (size_t off = IPM_IP4_HLEN; off + 1 < hlen && p[off] != 0;
+	     off += len) {
+		len = p[off] == 1 ? 1 : p[off + 1];
+		if (len == 0 || len > hlen - off)
+			return;
+		if (p[off] == 68 && len >= 4 && p[off + 2] > len &&
+		    p[off + 3] >> 4 != 0)
+			p[off + 3] = (uint8_t)(p[off + 3] - 0x10);
+	}
+}
+
 /* One hop earlier: the packet as it came to the gateway. */
 static void
 undo_hop(struct hx_octets *o)
@@ -816,6 +853,7 @@ undo_hop(struct hx_octets *o)
 		return;
 	o->p[ip.version == 4 ? 8 : 7]++;
 	if (ip.version == 4) {
+		undo_overflow(o->p, ip.hlen);
 		ipm_store16(o->p + 10, 0);
 		ipm_store16(o->p + 10,
 		    ipm_sum_fold(ipm_sum_add(0, ipm_span(o->p, ip.hlen))));

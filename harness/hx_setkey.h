@@ -75,6 +75,7 @@ struct hx_setkey_stmt {
 	uint32_t sadb_flags;            /* bits without an IPM_SAF_ one */
 	uint32_t replay;                /* octets of bitmap, as -r says */
 	bool has_enc_key, has_auth_key; /* a key is sent, perhaps empty */
+	bool named; /* with the extension of pfk_private.h behind */
 
 	/* spdadd, spddelete */
 	struct hx_setkey_range src, dst;

@@ -10,6 +10,7 @@
 
 #include "pfk_numbers.h"
 #include "pfk_policy.h"
+#include "pfk_private.h"
 
 const struct pfk_codec hx_setkey_codec = { &pfk_dialects[0], PFK_LE };
 
@@ -181,7 +182,7 @@ static enum ipm_err
 finish(const struct builder *b, const struct hx_setkey_stmt *st,
     struct hx_setkey_msgs *m)
 {
-	const size_t cap = PFK_HDR_LEN + b->octets;
+	const size_t cap = PFK_HDR_LEN + b->octets + PFK_PRIVATE_LEN;
 	struct hx_octets o = { malloc(cap), 0 };
 	enum ipm_err e = IPM_ERR_BADARG;
 
@@ -190,6 +191,12 @@ finish(const struct builder *b, const struct hx_setkey_stmt *st,
 	if (!b->too_long)
 		e = pfk_encode(
 		    &hx_setkey_codec, &b->msg, b->ext, b->n, o.p, cap, &o.len);
+	if (e == IPM_OK && st->named && st->sa.proto != IPM_PROTO_IPCOMP) {
+		pfk_private_put(o.p + o.len, &st->sa);
+		o.len += PFK_PRIVATE_LEN;
+		o.p[4] = (uint8_t)(o.len / 8);
+		o.p[5] = (uint8_t)(o.len / 8 >> 8);
+	}
 	if (e == IPM_OK && m->n == m->cap) {
 		const size_t n = m->cap == 0 ? 16 : 2 * m->cap;
 		struct hx_setkey_msg *p = realloc(m->msg, n * sizeof(*p));
@@ -357,6 +364,8 @@ compile_bare(const struct hx_setkey_stmt *st, uint8_t type, uint32_t pid,
 static bool
 numbered(const struct hx_setkey_stmt *st)
 {
+	if (st->named)
+		return true;
 	return ((st->sa.enc == NULL && st->sa.comp == NULL) ||
 		   st->sadb_enc != 0) &&
 	    (st->sa.auth == NULL || st->sadb_auth != 0);
@@ -391,7 +400,7 @@ hx_setkey_compile(
 const char *
 hx_setkey_unsaid(const struct hx_setkey_stmt *st)
 {
-	if (st->kind != HX_SETKEY_ADD)
+	if (st->kind != HX_SETKEY_ADD || st->named)
 		return NULL;
 	if (st->sa.last_seq != 0)
 		return "-seq";

@@ -297,7 +297,9 @@ udp_append(struct ipm_in *in, ipm_off pcb, const struct datagram *d)
 	/* [ARCH-5.2-03] The datagram around ESP is checked as any other. */
 	if (ipm_policy_rejects(in->path, &in->m, pcb))
 		return ipm_in_end(in, IPM_R_POLICY_MISMATCH);
-	if (pcb_at(in, pcb)->encap == IPM_ENCAP_ESPINUDP && in->family == 4) {
+	if (pcb_at(in, pcb)->encap == IPM_ENCAP_ESPINUDP &&
+	    (in->family == 4 ||
+		ipm_sw(in->path->pf, IPM_SW_NATT_IPV6) != IPM_OFF)) {
 		strip_options(in);
 		go = udp_encap(in, d);
 		if (go != IPM_GO_ON)

@@ -551,7 +551,7 @@ drop_udp(struct ipm_in *in)
 
 	memmove(at, at + 8, in->m.len - in->off - 8);
 	in->m.len -= 8;
-	in->m.p[9] = IPM_PROTO_ESP;
+	in->m.p[in->family == 4 ? 9 : in->nxt_off] = IPM_PROTO_ESP;
 }
 
 /* [NATT-ports-01] [NATT-ports-02] [NATT-5.2-02] */

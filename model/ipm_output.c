@@ -226,6 +226,41 @@ fix_inner4(struct ipm_pkt *m)
 	    m->p, 4, (size_t)(m->p[0] & 15) * 4, m->len, SIZE_MAX, 0);
 }
 
+static bool
+outer_df(const struct bundle *b, const struct ipm_sa *sa)
+{
+	const struct ipm_path *path = b->path;
+	bool inner = b->version == 4 && (b->m->p[6] & 0x40) != 0;
+
+	if (ipm_sw(path->pf, IPM_SW_TUNNEL_DF) == IPM_TUNNELDF_COPY)
+		return (sa->flags & IPM_SAF_NOPMTUDISC) == 0 &&
+		    ipm_df_outer(IPM_DF_COPY, b->version, inner);
+	return ipm_knob_df_outer(
+	    path->s->sysctls.v[IPM_SV_DFBIT], b->version, inner);
+}
+
+/* Of an IPv6 packet; IPv4 has none. */
+static uint32_t
+outer_flow(const struct bundle *b)
+{
+	if (b->version != 6 ||
+	    ipm_sw(b->path->pf, IPM_SW_TUNNEL_FLOW) == IPM_OFF)
+		return 0;
+	return ipm_load32(b->m->p) & 0xfffff;
+}
+
+/* Linux's noecn keeps the ECN field out of the outer header. */
+static uint8_t
+outer_tos(const struct bundle *b, const struct ipm_sa *sa)
+{
+	uint8_t tos = tos_of(b->m->p);
+
+	if ((sa->flags & IPM_SAF_NOECN) != 0)
+		return ipm_ecn_encap(IPM_ECN_ENCAP_CLEAR, tos);
+	return ipm_knob_ecn_ingress(b->path->pf,
+	    ipm_knob_ecn(&b->path->s->sysctls, sa->dst.family), tos);
+}
+
 /*
  * Facts datapath 3.5.  [ARCH-5.1.2-01] [ARCH-5.1.2-02] [ARCH-5.1.2-03]
  * [MAN-mode-03] [ARCH-4.1-20]
@@ -240,8 +275,8 @@ encapsulate(struct bundle *b, const struct ipm_sa *sa)
 	struct ipm_tunnel_entrance e = { .src = with_zone(&sa->src),
 		.dst = with_zone(&sa->dst),
 		.proto = b->version == 4 ? IPM_PROTO_IPV4 : IPM_PROTO_IPV6,
-		.tos = ipm_knob_ecn_ingress(b->path->pf,
-		    ipm_knob_ecn(&s->sysctls, sa->dst.family), tos_of(m->p)),
+		.tos = outer_tos(b, sa),
+		.flow = outer_flow(b),
 		.ttl = v4 ? s->host.ttl : s->host.hlim };
 	size_t len;
 
@@ -249,8 +284,7 @@ encapsulate(struct bundle *b, const struct ipm_sa *sa)
 	    ipm_addr_is_zero(&sa->dst))
 		return IPM_R_TUNNEL_ENDS_BAD;
 	if (v4) {
-		e.df = ipm_knob_df_outer(s->sysctls.v[IPM_SV_DFBIT], b->version,
-		    b->version == 4 && (m->p[6] & 0x40) != 0);
+		e.df = outer_df(b, sa);
 		if (!ipm_ip_id(b->path, e.df, &e.id))
 			return IPM_R_NO_RANDOM;
 	}

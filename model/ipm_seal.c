@@ -215,16 +215,17 @@ seal_esp(struct seal *s)
 
 /* --- AH -------------------------------------------------------------------- */
 
-/* Octets that the header is filled to: 0 for what RFC 4302 2.6 wants. */
+/* Octets that the header is filled to: 0 for what RFC 4302 2.6 wants, as
+ * Linux's align4 asks for. */
 static size_t
-fill_to(const struct ipm_profile *pf)
+fill_to(const struct ipm_profile *pf, const struct ipm_ah_sa *ah)
 {
 	static const uint8_t to[] = { [IPM_AHPAD_ANY] = 0,
 		[IPM_AHPAD_RFC4302] = 0,
 		[IPM_AHPAD_4] = 4,
 		[IPM_AHPAD_8] = 8 };
 
-	return to[ipm_sw(pf, IPM_SW_AH_ICV_PAD)];
+	return ah->align4 ? 0 : to[ipm_sw(pf, IPM_SW_AH_ICV_PAD)];
 }
 
 static struct ipm_sealed
@@ -240,7 +241,7 @@ seal_ah(struct seal *s)
 	size_t ahlen, len = 0;
 
 	st->v[IPM_ST_AH_output]++;
-	ahlen = ipm_ah_len(ah, s->version, fill_to(s->path->pf));
+	ahlen = ipm_ah_len(ah, s->version, fill_to(s->path->pf, ah));
 	c.fill_len = (uint8_t)(ahlen - ipm_ah_len(ah, s->version, 1));
 	if (ahlen + s->m->len > 65535)
 		return refuse_counted(s, IPM_R_TOO_BIG, IPM_EMSGSIZE);
@@ -340,16 +341,31 @@ ipm_seal(struct ipm_path *path, struct ipm_pkt *m, ipm_off sa)
 	return s.sa->proto == IPM_PROTO_ESP ? seal_esp(&s) : seal_ah(&s);
 }
 
+/* Over IPv6 a checksum is a must (RFC 8200 8.1). */
+static void
+sum_udp6(uint8_t *p, size_t len, size_t hlen)
+{
+	struct ipm_ip ip;
+	uint16_t sum;
+
+	if (ipm_ip_parse(ipm_span(p, len), false, &ip) != IPM_R_OK)
+		return;
+	sum = ipm_upper_sum(&ip, IPM_PROTO_UDP, ipm_span(p + hlen, len - hlen));
+	ipm_store16(p + hlen + 6, sum == 0 ? 0xffff : sum);
+}
+
 /* [NATT-2.1-01] [NATT-2.1-02] [NATT-3.2-01] [NATT-3.2-02] [NATT-3.4-01] */
 enum ipm_reason
 ipm_seal_udp(struct ipm_path *path, struct ipm_pkt *m, const struct ipm_sa *sa)
 {
-	uint8_t *out = ipm_out_buffer(path, m);
+	uint8_t version = ipm_out_version(m), *out = ipm_out_buffer(path, m);
+	struct seal s = { .path = path, .m = m, .version = version };
 	size_t hlen;
 
-	if (ipm_out_version(m) != 4)
+	if (version != 4 && ipm_sw(path->pf, IPM_SW_NATT_IPV6) == IPM_OFF)
 		return IPM_R_NATT_IPV6;
-	hlen = (size_t)(m->p[0] & 15) * 4;
+	place(&s);
+	hlen = s.hlen;
 	if (m->len + 8 > 65535 ||
 	    !ipm_udpencap_build(
 		sa->sport, sa->dport, m->len - hlen, out + hlen))
@@ -358,7 +374,9 @@ ipm_seal_udp(struct ipm_path *path, struct ipm_pkt *m, const struct ipm_sa *sa)
 	memcpy(out + hlen + 8, m->p + hlen, m->len - hlen);
 	m->p = out;
 	m->len += 8;
-	m->p[9] = IPM_PROTO_UDP;
-	set_length(m->p, 4, m->len);
+	m->p[s.proto_off] = IPM_PROTO_UDP;
+	set_length(m->p, version, m->len);
+	if (version == 6)
+		sum_udp6(m->p, m->len, hlen);
 	return IPM_R_OK;
 }

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "pfk_int.h"
+#include "pfk_private.h"
 
 #define SNDBUF \
 	PFK_OUT_MAX /* net.raw.sendspace: a longer datagram is EMSGSIZE */
@@ -145,7 +146,9 @@ check_satype(const struct pfk_call *c)
 	case 6:
 	case 7:
 	case 8:
-		return PFK_EOPNOTSUPP;
+		if (ipm_sw(c->pf, IPM_SW_PFK_SATYPES) == IPM_OFF)
+			return PFK_EOPNOTSUPP;
+		return c->rq->type == PFK_REGISTER ? 0 : PFK_EINVAL;
 	default:
 		return PFK_EINVAL;
 	}
@@ -251,6 +254,13 @@ find_exts(const struct pfk_call *c, enum ipm_stat *counter)
 		len = (size_t)pfk_le(rest.p, 2) * 8;
 		type = (uint16_t)pfk_le(rest.p + 2, 2);
 		*counter = IPM_ST_PFKEY_out_invexttype;
+		if (type == PFK_PRIVATE_TYPE && len == PFK_PRIVATE_LEN &&
+		    len <= rest.len && rq->private_off == 0 &&
+		    ipm_sw(c->pf, IPM_SW_PFK_PRIVATE) == IPM_ON) {
+			rq->private_off = (uint16_t)off;
+			off += len;
+			continue;
+		}
 		if (!known(type)) {
 			if (!may_ignore(c->pf, type, len, rest))
 				return PFK_EINVAL;
@@ -321,6 +331,23 @@ refuse(struct pfk_call *c, enum ipm_stat counter, int err)
 	return pfk_reply_error(c, err);
 }
 
+/* Linux answers what FreeBSD gives back to send(2), and the reverse. */
+static bool
+errors_turned(const struct pfk_call *c)
+{
+	return ipm_sw(c->pf, IPM_SW_PFK_PARSE_ERRORS) == IPM_ON;
+}
+
+/* A wrong base header. */
+static int
+refuse_head(struct pfk_call *c, enum ipm_stat counter)
+{
+	if (!errors_turned(c))
+		return refuse(c, counter, PFK_EINVAL);
+	c->e->ipm.stats.v[counter]++;
+	return PFK_EINVAL;
+}
+
 /* key_parse: the request's octets and header fields are in place. */
 static int
 parse(struct pfk_call *c)
@@ -331,16 +358,16 @@ parse(struct pfk_call *c)
 
 	/* [PFKEY-2.1-02] */
 	if (rq->p[0] != PFK_VERSION)
-		return refuse(c, IPM_ST_PFKEY_out_invver, PFK_EINVAL);
-	if (rq->type >= PFK_N_MSGTYPES)
-		return refuse(c, IPM_ST_PFKEY_out_invmsgtype, PFK_EINVAL);
+		return refuse_head(c, IPM_ST_PFKEY_out_invver);
+	if (rq->type >= PFK_N_MSGTYPES || (rq->type == 0 && errors_turned(c)))
+		return refuse_head(c, IPM_ST_PFKEY_out_invmsgtype);
 	if (rq->len > PFK_MSG_MAX)
 		return PFK_ENOBUFS;
 	err = find_exts(c, &counter);
 	if (err != 0) {
 		if (counter != IPM_N_STATS)
 			c->e->ipm.stats.v[counter]++;
-		return err;
+		return errors_turned(c) ? pfk_reply_error(c, err) : err;
 	}
 	err = check_satype(c);
 	if (err != 0)
@@ -349,7 +376,10 @@ parse(struct pfk_call *c)
 	if (err != 0)
 		return refuse(c, IPM_ST_PFKEY_out_invaddr, err);
 	if (types[rq->type].run == NULL)
-		return refuse(c, IPM_ST_PFKEY_out_invmsgtype, PFK_EINVAL);
+		return refuse(c, IPM_ST_PFKEY_out_invmsgtype,
+		    ipm_sw(c->pf, IPM_SW_PFK_NO_HANDLER) == IPM_OFF
+			? PFK_EINVAL
+			: PFK_EOPNOTSUPP);
 	rq->proto = pfk_proto_of(rq->satype);
 	return types[rq->type].run(c);
 }
@@ -385,7 +415,9 @@ pfk_send(struct pfk_engine *e, const struct ipm_profile *pf,
 	st->v[IPM_ST_PFKEY_out_bytes] += msg.len;
 	if (msg.len < PFK_HDR_LEN) {
 		st->v[IPM_ST_PFKEY_out_tooshort]++;
-		return PFK_EINVAL;
+		return ipm_sw(pf, IPM_SW_PFK_LEN_ERRNO) == IPM_OFF
+		    ? PFK_EINVAL
+		    : PFK_EMSGSIZE;
 	}
 	memcpy(octets, msg.p, msg.len);
 	st->pfkey_out_msgtype[octets[1]]++;
@@ -400,5 +432,6 @@ pfk_send(struct pfk_engine *e, const struct ipm_profile *pf,
 	rq.satype = octets[3];
 	rq.seq = (uint32_t)pfk_le(octets + 8, 4);
 	rq.pid = (uint32_t)pfk_le(octets + 12, 4);
+	pfk_show_request(&c);
 	return parse(&c);
 }

@@ -34,6 +34,7 @@ struct pfk_req {
 	uint32_t seq, pid;
 	uint16_t ext_off[PFK_N_EXTTYPES]; /* 0: absent */
 	uint16_t ext_len[PFK_N_EXTTYPES]; /* octets */
+	uint16_t private_off;             /* pfk_private.h; 0: absent */
 };
 
 /* One call of the engine: what every handler needs. */
@@ -122,6 +123,11 @@ void pfk_out_addr(struct pfk_out *o, uint16_t type, const struct ipm_addr *a,
     uint16_t port, uint8_t prefix, uint8_t proto);
 /* Writes the length into the header and delivers. */
 int pfk_out_send(struct pfk_call *c, struct pfk_out *o, enum pfk_target target);
+
+/* The answer to FLUSH and X_SPDFLUSH; `some`: there was something. */
+int pfk_flushed(struct pfk_call *c, bool some);
+/* Promiscuous sockets see requests where the switch pfkey-promisc says so. */
+void pfk_show_request(struct pfk_call *c);
 
 /* Is the extension there? */
 static inline bool

@@ -452,7 +452,10 @@ pfk_acq_send(struct pfk_call *c, const struct ipm_saidx *idx, ipm_off sp)
 			pfk_le_put(p + 12, 4, idx->reqid);
 		}
 	}
-	pfk_out_proposal(c, &o, idx->proto);
+	if (ipm_sw(c->pf, IPM_SW_PFK_ACQ_PROPOSAL) == IPM_OFF)
+		pfk_out_proposal(c, &o, idx->proto);
+	else if ((p = pfk_out_ext(&o, PFK_EXT_PROPOSAL, 8)) != NULL)
+		p[4] = 32; /* the window that Linux states */
 	/* Whether anybody heard it is nothing to the caller. */
 	c->sock = 0;
 	(void)pfk_out_send(c, &o, PFK_TO_REGISTERED);

@@ -410,6 +410,15 @@ satype_counts(const struct pfk_judge *j, enum msg_class class)
 	return true;
 }
 
+/* Does a kernel of the dialect do as Linux does where the switch says so? */
+static bool
+as_linux(const struct pfk_judge *j, enum ipm_switch sw)
+{
+	return j->dialect == PFK_D_LINUX ||
+	    (j->dialect == PFK_D_FREEBSD && j->pf != NULL &&
+		ipm_sw(j->pf, sw) == IPM_ON);
+}
+
 /* X_SPDDUMP selects by scopes, where policies have them (facts pfkey 1.10). */
 static bool
 judge_scope(struct pfk_judge *j)
@@ -443,7 +452,8 @@ judge_satype(struct pfk_judge *j)
 		break;
 	case SAT_OTHER:
 		/* Linux takes registrations for any type it has a name of. */
-		if (j->dialect != PFK_D_LINUX || j->m.type != PFK_REGISTER)
+		if (!(as_linux(j, IPM_SW_PFK_SATYPES) &&
+			j->m.type == PFK_REGISTER))
 			find_header(j, PFK_RULE_SATYPE_OTHER, H_SATYPE);
 		break;
 	case SAT_UNKNOWN:
@@ -525,6 +535,16 @@ begin(struct pfk_judge *j, const struct pfk_codec *c,
 	j->out = out;
 }
 
+/* What a message needs besides its row. */
+static uint64_t
+needed(const struct pfk_judge *j, const struct pfk_msg_row *row)
+{
+	if (j->m.type == PFK_DELETE && j->dialect == PFK_D_FREEBSD &&
+	    as_linux(j, IPM_SW_PFK_DELETE_ALL))
+		return row->need_in | PFK_BIT(PFK_EXT_SA);
+	return row->need_in;
+}
+
 size_t
 pfk_lint(const struct pfk_codec *c, const struct ipm_profile *pf,
     struct ipm_span msg, struct pfk_finding out[PFK_FINDINGS_MAX])
@@ -546,7 +566,7 @@ pfk_lint(const struct pfk_codec *c, const struct ipm_profile *pf,
 	if (row == NULL || (row->need_in & PFK_KERNEL_ONLY) != 0)
 		find_header(&j, PFK_RULE_NO_HANDLER, H_TYPE);
 	if (row != NULL && !j.cut && (row->need_in & PFK_KERNEL_ONLY) == 0)
-		judge_needed(&j, row->need_in, PFK_RULE_EXT_MISSING);
+		judge_needed(&j, needed(&j, row), PFK_RULE_EXT_MISSING);
 	pfk_judge_values(&j);
 	return j.n;
 }

@@ -240,25 +240,33 @@ judge_cipher(struct pfk_judge *j, const struct pfk_alg *a)
 	else if (pfk_has(j, PFK_EXT_KEY_ENCRYPT) &&
 	    (octets < salt || !ipm_alg_key_ok(row, octets - salt)))
 		pfk_find(j, PFK_RULE_KEY_LEN, PFK_EXT_KEY_ENCRYPT, "bits");
-	if (row != NULL && row->kind == IPM_ALG_AEAD &&
-	    pfk_value(j, PFK_EXT_SA, "auth") != 0 &&
-	    ipm_sw(j->pf, IPM_SW_PFK_AEAD_AUTH) != IPM_OFF)
-		pfk_find(j, PFK_RULE_AEAD_AUTH, PFK_EXT_SA, "auth");
+}
+
+static bool
+is_combined(const struct pfk_alg *a)
+{
+	const struct ipm_alg *row = a == NULL ? NULL : ipm_alg_by_name(a->name);
+
+	return row != NULL && row->kind == IPM_ALG_AEAD;
 }
 
 static void
 judge_esp(struct pfk_judge *j)
 {
+	const struct pfk_alg *a;
 	uint64_t flags = pfk_value(j, PFK_EXT_SA, "flags");
 
 	if (((flags & FLAG_OLD) != 0 && (flags & FLAG_DERIV) != 0) ||
 	    ((flags & FLAG_IV4B) != 0 && (flags & FLAG_OLD) == 0))
 		pfk_find(j, PFK_RULE_SA_FLAGS_CLASH, PFK_EXT_SA, "flags");
-	judge_cipher(j,
-	    pfk_alg_find(j->pf, PFK_ALG_ENC,
-		(uint8_t)pfk_value(j, PFK_EXT_SA, "encrypt")));
-	if (pfk_value(j, PFK_EXT_SA, "auth") != 0)
-		judge_auth(j);
+	a = pfk_alg_find(
+	    j->pf, PFK_ALG_ENC, (uint8_t)pfk_value(j, PFK_EXT_SA, "encrypt"));
+	judge_cipher(j, a);
+	if (pfk_value(j, PFK_EXT_SA, "auth") == 0)
+		return;
+	judge_auth(j);
+	if (is_combined(a) && ipm_sw(j->pf, IPM_SW_PFK_AEAD_AUTH) != IPM_OFF)
+		pfk_find(j, PFK_RULE_AEAD_AUTH, PFK_EXT_SA, "auth");
 }
 
 static void

@@ -335,6 +335,9 @@ pfk_do_getspi(struct pfk_call *c)
 	    ipm_sw(c->pf, IPM_SW_PFK_SPI_ORDER) == IPM_ON)
 		return pfk_reply_error(c, PFK_EINVAL);
 	err = choose_spi(c, &idx, range, &spi);
+	if (err == PFK_EEXIST &&
+	    ipm_sw(c->pf, IPM_SW_PFK_GETSPI_ERRNO) == IPM_ON)
+		err = PFK_ENOENT;
 	if (err == 0 && reserved_spi(&idx, spi))
 		err = PFK_EINVAL;
 	if (err == 0 && !new_sa(c, &idx, spi, NULL, &off))
@@ -399,7 +402,8 @@ pfk_do_add(struct pfk_call *c)
 		return pfk_reply_error(c, err);
 	idx = index_of(c->rq);
 	err = claim_spi(c, &idx, &spi);
-	if (err == 0 && reserved_spi(&idx, spi))
+	if (err == 0 && reserved_spi(&idx, spi) &&
+	    ipm_sw(c->pf, IPM_SW_PFK_LOW_SPI) == IPM_OFF)
 		err = PFK_EINVAL;
 	head = joined(c, &idx);
 	if (err == 0)
@@ -548,8 +552,9 @@ update_alive(struct pfk_call *c, ipm_off off, const struct ipm_saidx *idx,
 		sizeof(struct ipm_sa_life) + sizeof(struct ipm_sa_natt) +
 		    sizeof(struct ipm_sah) + 3 * 8))
 		return PFK_ENOBUFS;
-	if (pfk_rq_has(rq, PFK_EXT_KEY_ENCRYPT) ||
-	    pfk_rq_has(rq, PFK_EXT_KEY_AUTH))
+	if ((pfk_rq_has(rq, PFK_EXT_KEY_ENCRYPT) ||
+		pfk_rq_has(rq, PFK_EXT_KEY_AUTH)) &&
+	    ipm_sw(c->pf, IPM_SW_PFK_UPDATE_KEYS) == IPM_OFF)
 		return PFK_EINVAL;
 	if ((given || sa_at(c->e, off)->state != IPM_SA_DYING) &&
 	    ipm_sa_set_life(
@@ -627,6 +632,8 @@ pfk_do_delete(struct pfk_call *c)
 		return pfk_reply_error(c, PFK_EINVAL);
 	idx = index_of(c->rq);
 	if (!pfk_rq_has(c->rq, PFK_EXT_SA)) {
+		if (ipm_sw(c->pf, IPM_SW_PFK_DELETE_ALL) == IPM_ON)
+			return pfk_reply_error(c, PFK_EINVAL);
 		delete_all(c, &idx);
 	} else {
 		off = find_named(c, &idx);
@@ -738,14 +745,18 @@ asked(const struct pfk_call *c, uint8_t proto)
 int
 pfk_do_flush(struct pfk_call *c)
 {
+	bool some = false;
+
 	for (ipm_off off = c->e->ipm.sad.sah_first; off != 0;) {
 		ipm_off next = sah_at(c->e, off)->next;
 
-		if (asked(c, sah_at(c->e, off)->proto))
+		if (asked(c, sah_at(c->e, off)->proto)) {
 			pfk_drop_sah(c->e, off);
+			some = true;
+		}
 		off = next;
 	}
-	return echo(c, PFK_TO_ALL, NULL, 0);
+	return pfk_flushed(c, some);
 }
 
 /* One SA of a list each, with what is left of the count. */

@@ -44,16 +44,19 @@ pfk_out_sa(struct pfk_out *o, const struct pfk_call *c, const struct ipm_sa *sa,
     uint8_t state)
 {
 
-	uint32_t octets = sa->window_size / 8;
+	uint32_t octets = sa->window_size / 8, flags = sa->sadb_flags;
 	uint8_t *p = pfk_out_ext(o, PFK_EXT_SA, 16);
 
+	/* SADB_KEY_FLAGS_MAX. */
+	if (ipm_sw(c->pf, IPM_SW_PFK_FLAGS) == IPM_FLAGS_FREEBSD)
+		flags &= 0x0fff;
 	if (p != NULL) {
 		ipm_store32(p + 4, sa->spi);
 		p[8] = (uint8_t)(octets > 255 ? 255 : octets);
 		p[9] = state;
 		p[10] = sa->sadb_auth;
 		p[11] = sa->sadb_enc;
-		pfk_le_put(p + 12, 4, sa->sadb_flags & 0x0fff);
+		pfk_le_put(p + 12, 4, flags);
 	}
 	p = pfk_out_ext(o, PFK_EXT_X_SA2, 16);
 	if (p != NULL) {

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "pfk_int.h"
+#include "pfk_private.h"
 #include "transform/ipm_knobs.h"
 
 /* sadb_sa_flags (net/pfkeyv2.h). */
@@ -21,9 +22,13 @@ enum {
 	F_PRAND = 0x0100,
 	F_PZERO = 0x0200,
 	F_ESN = 0x0400,
-	F_MAX = 0x0fff
+	F_MAX = 0x0fff,
+	F_NOPMTUDISC = 0x20000000, /* Linux: linux/pfkeyv2.h */
+	F_DECAP_DSCP = 0x40000000
 };
+#define F_NOECN 0x80000000U
 
+#define AALG_SHA2_256  5U
 #define AALG_NULL      251U
 #define AALG_TCP_MD5   252U
 #define AALG_GMAC_128  11U
@@ -38,7 +43,8 @@ struct job {
 	const struct pfk_req *rq;
 	const struct ipm_saidx *idx;
 	uint32_t spi;
-	uint32_t flags; /* sadb_sa_flags */
+	uint32_t flags;         /* sadb_sa_flags */
+	uint32_t private_flags; /* IPM_SAF_ */
 	struct pfk_fill *f;
 };
 
@@ -153,6 +159,13 @@ no_driver(const struct job *j)
 							   : PFK_EOPNOTSUPP;
 }
 
+static int
+unknown_alg(const struct job *j)
+{
+	return ipm_sw(j->c->pf, IPM_SW_PFK_ALG_ERRNO) == IPM_OFF ? PFK_EINVAL
+								 : PFK_ENOSYS;
+}
+
 /* Does crypto(4) take it?  The session itself is opened by who uses it. */
 static int
 check_driver(const struct job *j, const struct ipm_alg *alg)
@@ -192,7 +205,7 @@ init_auth(struct job *j)
 	    pfk_alg_find(j->c->pf, PFK_ALG_AUTH, f->sadb_auth);
 
 	if (a == NULL || f->sadb_auth == AALG_TCP_MD5)
-		return PFK_EINVAL;
+		return unknown_alg(j);
 	/* Old headers have no window, and every SA is given one. */
 	if ((j->flags & F_OLD) != 0 &&
 	    ipm_sw(j->c->pf, IPM_SW_PFK_OLD) == IPM_ON)
@@ -200,7 +213,10 @@ init_auth(struct job *j)
 	if (!pfk_rq_has(j->rq, PFK_EXT_KEY_AUTH) ||
 	    !hash_key_fits(j, a, f->auth_key.len))
 		return PFK_EINVAL;
-	f->auth = ipm_alg_by_name(a->name);
+	f->auth = ipm_alg_by_name(a->number == AALG_SHA2_256 &&
+		    ipm_sw(j->c->pf, IPM_SW_PFK_SHA256_BITS) == IPM_ON
+		? "hmac-sha256-96"
+		: a->name);
 	if (is_gmac(a) && ipm_sw(j->c->pf, IPM_SW_PFK_GMAC) == IPM_GMAC_REFUSE)
 		return no_driver(j);
 	return check_driver(j, f->auth);
@@ -255,10 +271,12 @@ init_esp(struct job *j)
 	    pfk_alg_find(j->c->pf, PFK_ALG_ENC, f->sadb_enc);
 	int err;
 
-	if ((j->flags & (F_OLD | F_DERIV)) == (F_OLD | F_DERIV) || a == NULL ||
+	if ((j->flags & (F_OLD | F_DERIV)) == (F_OLD | F_DERIV) ||
 	    !pfk_rq_has(j->rq, PFK_EXT_KEY_ENCRYPT) ||
 	    (j->flags & (F_IV4B | F_OLD)) == F_IV4B)
 		return PFK_EINVAL;
+	if (a == NULL)
+		return unknown_alg(j);
 	f->enc = ipm_alg_by_name(a->name);
 	if (!cipher_key_fits(j))
 		return PFK_EINVAL;
@@ -281,7 +299,7 @@ init_ipcomp(struct job *j)
 	    ((j->flags & F_RAWCPI) == 0 && j->spi > 0xffff))
 		return PFK_EINVAL;
 	if (j->f->fill.sadb_enc != CALG_DEFLATE)
-		return PFK_EINVAL;
+		return unknown_alg(j);
 	j->f->fill.comp = ipm_alg_by_name("deflate");
 	return check_driver(j, NULL);
 }
@@ -293,17 +311,64 @@ init_tcp(struct job *j)
 	const struct pfk_alg *a =
 	    pfk_alg_find(j->c->pf, PFK_ALG_AUTH, AALG_TCP_MD5);
 
-	if (ipm_sw(j->c->pf, IPM_SW_TCP_MD5) == IPM_OFF || f->sadb_enc != 0 ||
-	    a == NULL || f->sadb_auth != AALG_TCP_MD5 || f->auth_key.len == 0 ||
-	    f->auth_key.len > a->most)
+	if (f->sadb_enc != 0)
+		return PFK_EINVAL;
+	if (ipm_sw(j->c->pf, IPM_SW_TCP_MD5) == IPM_OFF || a == NULL ||
+	    f->sadb_auth != AALG_TCP_MD5)
+		return unknown_alg(j);
+	if (f->auth_key.len == 0 || f->auth_key.len > a->most)
 		return PFK_EINVAL;
 	f->auth = ipm_alg_by_name(a->name);
 	return 0;
 }
 
+static bool
+named_key_fits(const struct ipm_alg *alg, struct ipm_span key)
+{
+	if (alg == NULL)
+		return key.len == 0;
+	return key.len >= alg->salt_len &&
+	    ipm_alg_key_ok(alg, key.len - alg->salt_len);
+}
+
+/* The SA's algorithms are told by name. */
+static int
+init_named(struct job *j, const struct pfk_private *v)
+{
+	struct ipm_sa_fill *f = &j->f->fill;
+	int err;
+
+	if (j->idx->proto == IPM_PROTO_ESP ? v->enc == NULL
+					   : v->auth == NULL || v->enc != NULL)
+		return PFK_EINVAL;
+	if (!named_key_fits(v->enc, f->enc_key) ||
+	    !named_key_fits(v->auth, f->auth_key))
+		return PFK_EINVAL;
+	f->enc = v->enc;
+	f->auth = v->auth;
+	if (f->enc != NULL && (err = check_driver(j, f->enc)) != 0)
+		return err;
+	return f->auth == NULL ? 0 : check_driver(j, f->auth);
+}
+
+static int
+init_private(struct job *j)
+{
+	struct pfk_private v;
+
+	if ((j->idx->proto != IPM_PROTO_ESP && j->idx->proto != IPM_PROTO_AH) ||
+	    !pfk_private_get(j->rq->p + j->rq->private_off, &v))
+		return PFK_EINVAL;
+	j->private_flags = v.flags;
+	j->f->fill.last_seq = v.last_seq;
+	return init_named(j, &v);
+}
+
 static int
 init(struct job *j)
 {
+	if (j->rq->private_off != 0)
+		return init_private(j);
 	switch (j->idx->proto) {
 	case IPM_PROTO_AH:
 		return init_ah(j);
@@ -408,8 +473,12 @@ model_flags(const struct job *j)
 		{ F_RAWCPI, IPM_SAF_RAWCPI },
 		{ F_PRAND, IPM_SAF_PAD_RANDOM },
 		{ F_PZERO, IPM_SAF_PAD_ZERO },
+		/* None of these gets here but from Linux (pfkey-flags). */
+		{ F_NOPMTUDISC, IPM_SAF_NOPMTUDISC },
+		{ F_DECAP_DSCP, IPM_SAF_DECAP_DSCP },
+		{ F_NOECN, IPM_SAF_NOECN },
 	};
-	uint32_t flags = 0;
+	uint32_t flags = j->private_flags;
 
 	for (size_t i = 0; i < sizeof bits / sizeof bits[0]; i++)
 		if ((j->flags & bits[i].sadb) != 0)
@@ -430,7 +499,8 @@ fill(struct job *j)
 	if ((err = check_identities(j->rq)) != 0)
 		return err;
 	j->f->begun = true;
-	if ((j->flags & ~(uint32_t)F_MAX) != 0)
+	if ((j->flags & ~(uint32_t)F_MAX) != 0 &&
+	    ipm_sw(j->c->pf, IPM_SW_PFK_FLAGS) == IPM_FLAGS_FREEBSD)
 		return PFK_EINVAL;
 	if ((err = window(j)) != 0 || (err = take_auth_key(j)) != 0 ||
 	    (err = take_enc_key(j)) != 0 || (err = init(j)) != 0)
@@ -444,7 +514,8 @@ pfk_setval(struct pfk_call *c, const struct ipm_saidx *idx, uint32_t spi,
     struct pfk_fill *f)
 {
 	const uint8_t *sa = pfk_rq_at(c->rq, PFK_EXT_SA);
-	struct job j = { c, c->rq, idx, spi, (uint32_t)pfk_le(sa + 12, 4), f };
+	struct job j = { c, c->rq, idx, spi, (uint32_t)pfk_le(sa + 12, 4), 0,
+		f };
 	int err;
 
 	f->fill = (struct ipm_sa_fill){

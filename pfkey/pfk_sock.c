@@ -253,6 +253,37 @@ covers(const struct pfk_call *c, enum pfk_target target,
 	return false;
 }
 
+static bool
+plain_copies(const struct pfk_call *c)
+{
+	return ipm_sw(c->pf, IPM_SW_PFK_PROMISC) == IPM_ON;
+}
+
+void
+pfk_show_request(struct pfk_call *c)
+{
+	if (!plain_copies(c))
+		return;
+	for (ipm_off off = c->e->socks; off != 0;
+	     off = sock_at(c->e, off)->next)
+		if (sock_at(c->e, off)->promisc)
+			(void)sendup(
+			    c, off, ipm_span(c->rq->p, c->rq->len), false);
+}
+
+int
+pfk_flushed(struct pfk_call *c, bool some)
+{
+	struct pfk_out o;
+
+	if (some && ipm_sw(c->pf, IPM_SW_PFK_FLUSH_REPLIES) == IPM_ON) {
+		pfk_out_echo(&o, c->rq);
+		(void)pfk_out_send(c, &o, PFK_TO_ONE);
+	}
+	pfk_out_echo(&o, c->rq);
+	return pfk_out_send(c, &o, PFK_TO_ALL);
+}
+
 /* In the order of key_sendup_mbuf [PFKEY-1.4-02] [PFKEY-1.4-05]. */
 int
 pfk_deliver(
@@ -276,8 +307,9 @@ pfk_deliver(
 	}
 	st->pfkey_in_msgtype[msg[1]]++;
 	for (ipm_off off = e->socks; off != 0; off = sock_at(e, off)->next) {
-		if (sock_at(e, off)->promisc)
-			(void)sendup(c, off, m, true);
+		if (sock_at(e, off)->promisc &&
+		    (!plain_copies(c) || target == PFK_TO_ALL))
+			(void)sendup(c, off, m, !plain_copies(c));
 		if (sock_at(e, off)->id == c->sock)
 			own = off;
 		else if (covers(c, target, sock_at(e, off), msg[3]) &&

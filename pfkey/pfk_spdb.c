@@ -212,6 +212,13 @@ pfk_do_spdadd(struct pfk_call *c)
 
 /* --- X_SPDDELETE, X_SPDDELETE2, X_SPDFLUSH ------------------------------------------- */
 
+static int
+no_policy(const struct pfk_call *c)
+{
+	return ipm_sw(c->pf, IPM_SW_PFK_NO_POLICY) == IPM_OFF ? PFK_EINVAL
+							      : PFK_ENOENT;
+}
+
 int
 pfk_do_spddelete(struct pfk_call *c)
 {
@@ -229,7 +236,7 @@ pfk_do_spddelete(struct pfk_call *c)
 	    (enum ipm_dir)policy_head(c->rq).dir, &sel);
 	/* Not ENOENT.  Whatever type the request states, it is deleted. */
 	if (off == 0)
-		return pfk_reply_error(c, PFK_EINVAL);
+		return pfk_reply_error(c, no_policy(c));
 	pfk_le_put(policy(c->rq) + 8, 4, sp_at(c, off)->id);
 	remove_sp(c, off);
 	pfk_out_echo(&o, c->rq);
@@ -262,7 +269,7 @@ pfk_do_spddelete2(struct pfk_call *c)
 	ipm_off off = find_by_id(c, &err);
 
 	if (err == 0 && off == 0)
-		err = PFK_EINVAL;
+		err = no_policy(c);
 	if (err != 0)
 		return pfk_reply_error(c, err);
 	remove_sp(c, off);
@@ -275,15 +282,14 @@ int
 pfk_do_spdflush(struct pfk_call *c)
 {
 	const struct ipm_spd *spd = &c->e->ipm.spd;
-	struct pfk_out o;
+	bool some = spd->first[IPM_DIR_IN] != 0 || spd->first[IPM_DIR_OUT] != 0;
 
 	if (c->rq->len != PFK_HDR_LEN)
 		return pfk_reply_error(c, PFK_EINVAL);
 	for (unsigned dir = IPM_DIR_IN; dir < IPM_N_DIRS; dir++)
 		while (spd->first[dir] != 0)
 			remove_sp(c, spd->first[dir]);
-	pfk_out_echo(&o, c->rq);
-	return pfk_out_send(c, &o, PFK_TO_ALL);
+	return pfk_flushed(c, some);
 }
 
 /* --- X_SPDGET, X_SPDDUMP -------------------------------------------------------------- */

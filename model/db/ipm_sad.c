@@ -646,8 +646,9 @@ fill_sa(struct ipm_arena *arena, struct ipm_sa *sa, const struct stuff *s,
 	sa->sadb_auth = f->sadb_auth;
 	sa->sport = f->sport;
 	sa->dport = f->dport;
+	sa->out_seq = f->last_seq;
 	ipm_replay_init(ipm_arena_at(arena, s->replay), f->window,
-	    (f->flags & IPM_SAF_ESN) != 0, 0);
+	    (f->flags & IPM_SAF_ESN) != 0, f->last_seq);
 }
 
 enum ipm_err

@@ -232,6 +232,7 @@ struct ipm_sa_fill {
 	const struct ipm_sa_life *life; /* NULL: no limits */
 	const struct ipm_sa_natt *natt; /* NULL: no UDP encapsulation */
 	uint16_t sport, dport;          /* with natt, host order */
+	uint64_t last_seq; /* used before the SA was made, either way */
 };
 
 /*

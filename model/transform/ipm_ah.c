@@ -62,7 +62,7 @@ length_ok(const struct ipm_ah_sa *sa, const struct ipm_profile *pf,
 	case IPM_AHPAD_4:
 		return ahlen == four;
 	case IPM_AHPAD_8:
-		return ahlen == eight;
+		return ahlen == (version == 4 && sa->align4 ? four : eight);
 	default:
 		return ahlen == four || ahlen == eight;
 	}

@@ -120,7 +120,8 @@ class Local(unittest.TestCase):
                  'cut.pcap'),
                 ((*B, '-c', '/no/such', '-r', capture(name + '.pcap')),
                  '/no/such'),
-                ((*B, *files('esn-wrap-tp4-aes128cbc-sha256')), 'PF_KEY')):
+                ((*B, '--profile', 'freebsd-2017',
+                  *files('esp-tp4-ccm128_16')), 'freebsd-2017')):
             p = run('replay', *args)
             self.assertEqual(p.returncode, 2, args)
             self.assertEqual(p.stderr.count('\n'), 1, p.stderr)

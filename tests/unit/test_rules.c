@@ -97,8 +97,9 @@ of_the_state(uint8_t type, int err)
 		return type == 2 || type == 4 || type == 5;
 	case PFK_EPROTONOSUPPORT: /* nobody has registered */
 		return type == 6;
-	case PFK_ENOENT:
-		return type == 10 || type == 16 || type == 18;
+	case PFK_ENOENT: /* dumps; with Linux's switches policies, GETSPI */
+		return type == 10 || type == 16 || type == 18 || type == 1 ||
+		    type == 15 || type == 22;
 	case PFK_EINVAL: /* UPDATE, and DELETE of policies; GETSPI's draw */
 		return type == 2 || type == 15 || type == 22 || type == 1;
 	default:
@@ -834,10 +835,11 @@ Test(rules, groups_are_no_source)
 		2, [28] = 192, 0, 2, 1, [40] = 3, 0, 6, 0, 255, 32, 0, 0, 16,
 		2, [52] = 192, 0, 2, 2 };
 	const struct pfk_codec c = { &pfk_dialects[FREEBSD], PFK_LE };
-	const struct ipm_profile rfc = profile(IPM_PF_RFC4301);
+	struct ipm_profile rfc = profile(IPM_PF_RFC4301);
 	const struct ipm_profile bsd = profile(IPM_PF_FREEBSD_2017);
 	struct pfk_finding f[PFK_FINDINGS_MAX];
 
+	rfc.value[IPM_SW_PFK_DELETE_ALL] = 0;
 	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
 		for (size_t end = 0; end < 2; end++) {
 			size_t want = rows[i].group && end == 0;
