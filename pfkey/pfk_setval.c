@@ -172,7 +172,8 @@ check_driver(const struct job *j, const struct ipm_alg *alg)
 {
 	const struct ipm_provider *p = j->c->env->crypto;
 
-	if (p == NULL || (alg != NULL && !p->offers(p, alg)))
+	if (p == NULL || (alg != NULL && !p->offers(p, alg)) ||
+	    !ipm_knob_software(&j->c->e->ipm.sysctls))
 		return no_driver(j);
 	return 0;
 }

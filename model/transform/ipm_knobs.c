@@ -239,6 +239,22 @@ ipm_knob_enc(const struct ipm_sysctls *s, const struct ipm_profile *pf, bool up,
 	};
 }
 
+/* --- crypto ---------------------------------------------------------------------- */
+
+#define CRYPTO_HARDWARE 0x01000000U
+#define CRYPTO_SOFTWARE 0x02000000U
+
+/* [MAN-crypto-01] Source: opencrypto/crypto.c crypto_newsession. */
+bool
+ipm_knob_software(const struct ipm_sysctls *s)
+{
+	uint32_t mask = (uint32_t)s->v[IPM_SV_CRYPTO_SUPPORT];
+
+	if ((mask & (CRYPTO_HARDWARE | CRYPTO_SOFTWARE)) == 0)
+		return mask == 0;
+	return (mask & CRYPTO_SOFTWARE) != 0;
+}
+
 /* --- checksums behind a NAT ------------------------------------------------------ */
 
 /* One's complement addition (RFC 1071); 0 of zeros alone. */

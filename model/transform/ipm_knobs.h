@@ -104,6 +104,14 @@ struct ipm_enc_taps {
 struct ipm_enc_taps ipm_knob_enc(const struct ipm_sysctls *s,
     const struct ipm_profile *pf, bool up, bool out, bool after);
 
+/* --- crypto ---------------------------------------------------------------------- */
+
+/*
+ * Does net.inet.ipsec.crypto_support let software serve a new SA?  With neither
+ * kind of driver named it is the number of one; software is driver 0 here.
+ */
+bool ipm_knob_software(const struct ipm_sysctls *s);
+
 /* --- checksums behind a NAT ------------------------------------------------------ */
 
 /*

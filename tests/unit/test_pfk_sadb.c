@@ -240,6 +240,36 @@ Test(pfk_sadb, no_driver)
 	}
 }
 
+/* crypto.c crypto_newsession: the mask asks for hardware, software or both, or
+ * is a driver's number; what there is here is software, driver 0. */
+Test(pfk_sadb, crypto_support)
+{
+	static const struct {
+		int64_t mask;
+		bool ok;
+	} rows[] = { { 0x03000000, true }, { 0x02000000, true },
+		{ 0x01000000, false }, { 0, true }, { 1, false },
+		{ 0x01000001, false }, { 0x02000001, true }, { -1, true } };
+
+	for (int newer = 0; newer < 2; newer++) {
+		begin(newer ? IPM_PF_FREEBSD_13 : IPM_PF_FREEBSD_2017);
+		for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+			uint32_t spi = 0x1000 + (uint32_t)i;
+
+			b.e.ipm.sysctls.v[IPM_SV_CRYPTO_SUPPORT] =
+			    (int32_t)rows[i].mask;
+			pfk_esp(&m, spi);
+			cr_expect_eq(ask(),
+			    rows[i].ok  ? OK
+				: newer ? EOPNOTSUPP
+					: EINVAL,
+			    "%zu", i);
+			cr_expect_eq(pfk_state_of(&b, spi) >= 0, rows[i].ok);
+		}
+		end();
+	}
+}
+
 /* What the flags mean to the model; 0x400 by a switch. */
 Test(pfk_sadb, flags)
 {
