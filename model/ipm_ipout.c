@@ -171,8 +171,11 @@ fragments4(const struct ipout *o, enum ipm_reason *fate)
 
 /* --- IPv6 fragments (ip6_fragment) ----------------------------------------- */
 
-/* Everything behind the fixed header is fragmented: the stack's own packets
- * have their extension headers, if any, counted among the payload here. */
+/*
+ * RFC 8200 4.5: a socket's hop-by-hop header goes with every fragment.  Of a
+ * packet that was protected or came whole, ip6_output knows no headers, and all
+ * behind the fixed one is fragmented.
+ */
 static bool
 fragment6(const struct ipout *o, const uint8_t id[4], size_t off, size_t len,
     bool last)
@@ -180,11 +183,12 @@ fragment6(const struct ipout *o, const uint8_t id[4], size_t off, size_t len,
 	const uint8_t *p = o->m->p;
 	uint8_t *out = ipm_out_buffer(o->path, o->m);
 	uint8_t *frag = out + o->hlen;
+	size_t next = o->hlen == IPM_IP6_HLEN ? 6 : IPM_IP6_HLEN;
 
 	memcpy(out, p, o->hlen);
 	ipm_store16(out + 4, (uint16_t)(o->hlen - IPM_IP6_HLEN + 8 + len));
-	out[6] = IPM_PROTO_FRAGMENT;
-	frag[0] = p[6];
+	out[next] = IPM_PROTO_FRAGMENT;
+	frag[0] = p[next];
 	frag[1] = 0;
 	ipm_store16(frag + 2, (uint16_t)(off | (last ? 0 : 1)));
 	memcpy(frag + 4, id, 4);
@@ -249,7 +253,8 @@ ipm_ip_output(struct ipm_path *path, struct ipm_pkt *m, ipm_off pcb,
 	const struct ipm_if *ifp;
 
 	(void)pcb; /* no filter rule asks whose packet it is */
-	o.hlen = o.version == 4 ? (size_t)(m->p[0] & 15) * 4 : IPM_IP6_HLEN;
+	o.hlen = o.version == 4 ? (size_t)(m->p[0] & 15) * 4
+				: IPM_IP6_HLEN + m->hop_len;
 	o.iface = ipm_host_route(&path->s->host, &dst, &gateway);
 	if (o.iface < 0) {
 		ipm_out_count(

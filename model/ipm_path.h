@@ -125,6 +125,8 @@ struct ipm_pkt {
 	uint8_t n_in_done;
 	bool out_done; /* PACKET_TAG_IPSEC_OUT_DONE */
 	bool forwarded;
+	size_t hop_len; /* IPv6: of a socket's hop-by-hop header, behind the
+			   fixed one */
 	struct ipm_in_done in_done[IPM_IN_DONE_MAX]; /* oldest first */
 };
 

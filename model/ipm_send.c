@@ -110,17 +110,21 @@ insert(struct made *w, const uint8_t *ext, size_t len, uint8_t proto)
 
 /*
  * ip6_output adds the socket's own extension headers behind IPSEC_OUTPUT: a
- * protected packet never gets them (Q17).
+ * protected packet never gets them (Q17).  False: they make it too long.
  */
-static void
+static bool
 sticky(struct made *w)
 {
 	const struct ipm_pcb *pcb = ipm_arena_at(&w->path->s->arena, w->off);
 
 	if (ipm_out_version(&w->m) != 6)
-		return;
+		return true;
+	if (w->m.len + pcb->dst_len + pcb->hop_len > IPM_IP_MAX)
+		return false;
 	insert(w, pcb->dst, pcb->dst_len, IPM_PROTO_DSTOPTS);
 	insert(w, pcb->hop, pcb->hop_len, IPM_PROTO_HOPOPTS);
+	w->m.hop_len = pcb->hop_len;
+	return true;
 }
 
 /* ip_output, ip6_output. */
@@ -134,8 +138,10 @@ output(struct made *w, int *err)
 		path->s->stats.v[IPM_ST_IP_localout]++;
 	*err = ipm_ipsec_output(path, &w->m, w->off, false, &fate);
 	if (*err == 0) {
-		if (!w->m.out_done)
-			sticky(w);
+		if (!w->m.out_done && !sticky(w)) {
+			*err = IPM_EMSGSIZE;
+			return IPM_R_TOO_BIG;
+		}
 		if (ipm_out_version(&w->m) == 6)
 			path->s->stats.v[IPM_ST_IP6_localout]++;
 		*err = ipm_ip_output(path, &w->m, w->off, false, &fate);

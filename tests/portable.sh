@@ -10,8 +10,9 @@ tmp=$(mktemp -d)
 trap 'rm -rf "$tmp"' EXIT
 
 compile() {
-	"$1" -std=c17 -O1 -static -D_DEFAULT_SOURCE -Itests -Imodel -Ipfkey -Iharness \
-		-I"$build" -o "$2" tests/portable/main.c tests/support/step_*.c model/*.c \
+	"$1" -std=c17 -O1 -static -D_DEFAULT_SOURCE -Itests -Imodel -Ipfkey \
+		-Iharness -I"$build" -o "$2" tests/portable/main.c \
+		tests/support/step_*.c model/*.c \
 		model/wire/*.c model/db/*.c model/transform/*.c pfkey/*.c \
 		harness/hx_setkey.c harness/hx_setkey_tool.c \
 		harness/hx_setkey_msg.c harness/hx_setkey_dump.c \
@@ -21,7 +22,7 @@ compile() {
 		"$build"/hx_setkey_parse.c "$build"/hx_setkey_lex.c
 }
 
-args="tests/fuzz/packet.setkey $(ls tests/fuzz/corpus/packet/* tests/fuzz/corpus/engine/*)"
+args="tests/fuzz/packet.setkey $(ls tests/fuzz/corpus/packet/* tests/fuzz/corpus/engine/* tests/fuzz/corpus/step/*)"
 compile gcc "$tmp/native"
 # shellcheck disable=SC2086
 "$tmp/native" $args >"$tmp/native.txt"

@@ -455,7 +455,7 @@ ipm_spdindex_free(struct ipm_spdindex *x, const struct ipm_alloc *alloc)
 	*x = (struct ipm_spdindex){ .probes = probes, .builds = builds };
 }
 
-/* An empty index with room for half as many policies more than n. */
+/* An empty index with room for a quarter more policies than n. */
 static enum ipm_err
 make_room(struct ipm_spdindex *x, const struct ipm_alloc *alloc, uint32_t n)
 {
@@ -464,7 +464,7 @@ make_room(struct ipm_spdindex *x, const struct ipm_alloc *alloc, uint32_t n)
 	ipm_spdindex_free(x, alloc);
 	if (n > UINT32_MAX / 8)
 		return IPM_ERR_NOMEM;
-	while (cap < n + n / 2)
+	while (cap < n + n / 4)
 		cap *= 2;
 	if (cap > SIZE_MAX / 128)
 		return IPM_ERR_NOMEM;

@@ -3,10 +3,11 @@
  * the model and the setkey reader alone (its provider is a toy), runs frames
  * of the fuzzing corpus through the observer and conversations through the key
  * engine under every profile, seals and opens packets with every algorithm row,
- * and prints digests.  portable.sh
+ * runs scripted and random histories of two gateways, and prints digests.  portable.sh
  * compares what a big-endian and a 32-bit build print.
  *
- *   portable SETKEY-FILE FILE...     (a conversation's path has "/engine/")
+ *   portable SETKEY-FILE FILE...     (a conversation's path has "/engine/", a
+ *                                    history's "/step/")
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,6 +18,7 @@
 #include "hx_setkey_dump.h"
 #include "hx_setkey_msg.h"
 #include "ipm_observe.h"
+#include "support/step_gen.h"
 #include "support/step_toy.h"
 #include "wire/ipm_link.h"
 
@@ -180,6 +182,63 @@ conversation(const char *path, enum ipm_profile_id id)
 	free(p);
 }
 
+#define RANDOM_EVENTS 2000U /* under each profile */
+
+static void
+print_world(const char *name, const struct step_world *w)
+{
+	uint64_t h = step_world_digest(w), effects = 0;
+
+	if (w->why[0] != '\0') {
+		(void)fprintf(stderr, "%s: %s\n", name, w->why);
+		exit(1);
+	}
+	for (size_t i = 0; i < 2 * IPM_N_FX; i++)
+		effects += w->host[i / IPM_N_FX].log.effects[i % IPM_N_FX];
+	(void)printf("%s %s %llu %016llx\n", name, w->pf.name,
+	    (unsigned long long)effects, (unsigned long long)h);
+}
+
+/* A history of the corpus. */
+static void
+scripted(const char *path, enum ipm_profile_id id)
+{
+	static struct step_world w;
+	size_t len, at = 1;
+	uint8_t *p = read_file(path, &len);
+
+	if (!step_world_open(
+		&w, id, &step_toy_crypto, &step_toy_comp, &step_alloc))
+		exit(1);
+	while (step_world_take(&w, p, len, &at))
+		;
+	print_world(path, &w);
+	step_world_close(&w);
+	free(p);
+}
+
+/* A digest now and then, so that a difference is found near its cause. */
+static void
+at_random(enum ipm_profile_id id)
+{
+	static struct step_world w;
+	static struct step_gen g;
+	static uint8_t step[STEP_MAX];
+
+	if (!step_world_open(
+		&w, id, &step_toy_crypto, &step_toy_comp, &step_alloc))
+		exit(1);
+	step_gen_init(&g, 100 + (uint64_t)id);
+	for (size_t n = 1; w.host[0].log.events < RANDOM_EVENTS; n++) {
+		size_t at = 0, len = step_gen_next(&g, step);
+
+		if (!step_world_take(&w, step, len, &at) || n % 100 == 0)
+			print_world("random", &w);
+	}
+	print_world("random", &w);
+	step_world_close(&w);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -207,9 +266,13 @@ main(int argc, char **argv)
 		for (int p = 0; p < IPM_N_PROFILES; p++)
 			if (strstr(argv[i], "/engine/") != NULL)
 				conversation(argv[i], (enum ipm_profile_id)p);
+			else if (strstr(argv[i], "/step/") != NULL)
+				scripted(argv[i], (enum ipm_profile_id)p);
 			else
 				frames(
 				    &list.sas, argv[i], (enum ipm_profile_id)p);
+	for (int p = 0; p < IPM_N_PROFILES; p++)
+		at_random((enum ipm_profile_id)p);
 	hx_salist_free(&list.sas);
 	hx_setkey_free(&file);
 	free(text);

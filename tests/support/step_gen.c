@@ -5,6 +5,9 @@
 #include "pfk_numbers.h"
 #include "wire/ipm_upper.h"
 
+/* No expression draws twice where C leaves the order open: a seed is the same
+ * history with every compiler. */
+
 #define PLAN_STEPS 250U /* about so many steps under one plan */
 
 static uint64_t
@@ -140,8 +143,6 @@ put_key(struct text *t, unsigned type, unsigned octets)
 {
 	unsigned units = (octets + 7) / 8;
 
-	if (octets == 0)
-		return;
 	put(t, 1 + units, 2);
 	put(t, type, 2);
 	put(t, octets * 8U, 2);
@@ -227,15 +228,17 @@ add_sa(struct step_gen *g, struct text *t, const struct sa *s, unsigned type,
 	put(t, s->reqid, 4);
 	if (life) {
 		put_life(g, t, PFK_EXT_LIFETIME_HARD);
-		if (one_in(g, 2))
+		if (!one_in(g, 8)) /* the kernel wants both */
 			put_life(g, t, PFK_EXT_LIFETIME_SOFT);
 	}
 	put_addr(t, PFK_EXT_ADDRESS_SRC, 255, s->src.family == 6 ? 128 : 32,
 	    &s->src, 0);
 	put_addr(t, PFK_EXT_ADDRESS_DST, 255, s->src.family == 6 ? 128 : 32,
 	    &s->dst, 0);
-	put_key(t, PFK_EXT_KEY_AUTH, s->mac.key);
-	put_key(t, PFK_EXT_KEY_ENCRYPT, s->cipher.key);
+	if (s->mac.number != 0)
+		put_key(t, PFK_EXT_KEY_AUTH, s->mac.key);
+	if (s->cipher.number != 0 && s->proto == 50)
+		put_key(t, PFK_EXT_KEY_ENCRYPT, s->cipher.key);
 	if (s->dport != 0) {
 		put(t, 1, 2);
 		put(t, PFK_EXT_X_NAT_T_TYPE, 2);
@@ -559,6 +562,15 @@ side(struct step_gen *g, unsigned *there)
 	return *there != 0 ? STEP_THERE : 0;
 }
 
+/* One bit among the first n octets. */
+static void
+flip(struct step_gen *g, uint8_t *p, size_t n)
+{
+	size_t at = below(g, (unsigned)n);
+
+	p[at] ^= (uint8_t)(1U << below(g, 8));
+}
+
 /* One in so many packets is cut short or changed. */
 static void
 spoil(struct step_gen *g, struct text *t, size_t from)
@@ -568,8 +580,7 @@ spoil(struct step_gen *g, struct text *t, size_t from)
 	if (one_in(g, 12))
 		t->len = from + below(g, (unsigned)n + 1);
 	else if (one_in(g, 12))
-		t->p[from + below(g, n < 60 ? (unsigned)n : 60)] ^=
-		    (uint8_t)(1U << below(g, 8));
+		flip(g, t->p + from, n < 60 ? n : 60);
 }
 
 /* From a host behind this gateway to one behind the other. */
@@ -712,10 +723,11 @@ option(struct step_gen *g, struct text *t)
 	const uint8_t *o = options[one_in(g, 2)
 		? below(g, 2)
 		: below(g, sizeof options / sizeof options[0])];
-	unsigned there;
+	unsigned there, what;
 	struct policy p;
 
-	begin(t, (one_in(g, 3) ? STEP_GETOPT : STEP_SETOPT) | side(g, &there));
+	what = side(g, &there);
+	begin(t, what | (one_in(g, 3) ? STEP_GETOPT : STEP_SETOPT));
 	put(t, 1 + below(g, 9), 1);
 	put(t, o[0], 1);
 	put(t, o[1], 1);
@@ -735,13 +747,14 @@ option(struct step_gen *g, struct text *t)
 static void
 odd_message(struct step_gen *g, struct text *t)
 {
-	struct sa s = { .proto = protos[below(g, sizeof protos)],
-		.mode = (uint8_t)below(g, 3),
-		.spi = g->spi - below(g, 8),
-		.flags = one_in(g, 2) ? (uint32_t)draw(g) & 0x3ff : 0 };
-	unsigned there, a = below(g, 4);
+	struct sa s = { 0 };
+	unsigned there, a = below(g, 4), type;
 	size_t m;
 
+	s.proto = protos[below(g, sizeof protos)];
+	s.mode = (uint8_t)below(g, 3);
+	s.spi = g->spi - below(g, 8);
+	s.flags = one_in(g, 2) ? (uint32_t)draw(g) & 0x3ff : 0;
 	s.src = step_addr(a);
 	s.dst = step_addr(a ^ 2);
 	choose_algs(g, &s);
@@ -749,17 +762,18 @@ odd_message(struct step_gen *g, struct text *t)
 	put(t, 1 + below(g, 3), 1);
 	m = t->len;
 	if (one_in(g, 3)) {
-		head(t, below(g, PFK_N_MSGTYPES), below(g, 12));
+		type = below(g, PFK_N_MSGTYPES);
+		head(t, type, below(g, 12));
 		message_end(t, m);
 	} else {
 		static const uint8_t types[] = { PFK_ADD, PFK_UPDATE,
 			PFK_DELETE, PFK_GET, PFK_GETSPI };
 
-		add_sa(g, t, &s, types[below(g, sizeof types)], one_in(g, 2));
+		type = types[below(g, sizeof types)];
+		add_sa(g, t, &s, type, one_in(g, 2));
 	}
 	if (one_in(g, 3))
-		t->p[m + below(g, (unsigned)(t->len - m))] ^=
-		    (uint8_t)(1U << below(g, 8));
+		flip(g, t->p + m, t->len - m);
 }
 
 static void

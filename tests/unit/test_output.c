@@ -1177,6 +1177,65 @@ Test(output, sticky_headers)
 	cr_expect_eq(fx->packet[48 + 16 + 3], 17);
 }
 
+static ipm_off
+sticky_socket(const uint8_t *hop, const uint8_t *dst, size_t len)
+{
+	ipm_off pcb = udp_socket(6, NULL);
+	struct ipm_pcb *p = ipm_arena_at(&f->b.s.arena, pcb);
+
+	cr_assert_eq(ipm_pcb_setopt(p, 41, 49, ipm_span(hop, len)), 0);
+	cr_assert_eq(ipm_pcb_setopt(p, 41, 50, ipm_span(dst, len)), 0);
+	return pcb;
+}
+
+/* RFC 8200 4.5: hop-by-hop options are in every fragment, in front of the
+ * fragment header; destination options are among what is fragmented. */
+Test(output, sticky_headers_of_fragments)
+{
+	static const uint8_t hop[] = { 0, 0, 5, 2, 0, 0, 1, 0 };
+	static const uint8_t dst[] = { 0, 0, 1, 4, 0, 0, 0, 0 };
+	ipm_off pcb = sticky_socket(hop, dst, 8);
+	size_t payload = 0;
+	int err;
+
+	cr_expect_eq(send_udp(pcb, "2001:db8:b::2", 3000, &err), IPM_R_SENT);
+	cr_assert_eq(path_count(&f->b, IPM_FX_TRANSMIT), 3);
+	for (size_t i = 0; i < 3; i++) {
+		const struct path_fx *fx = path_nth(&f->b, IPM_FX_TRANSMIT, i);
+
+		cr_expect_eq(fx->packet[6], 0);
+		cr_expect_eq(fx->packet[40], 44);
+		cr_expect_arr_eq(fx->packet + 41, hop + 1, 7);
+		cr_expect_eq(fx->packet[48], 60);
+		cr_expect_eq(ipm_load16(fx->packet + 50),
+		    payload | (i == 2 ? 0 : 1), "%zu", i);
+		cr_expect_eq(ipm_load16(fx->packet + 4), fx->len - 40);
+		cr_expect_leq(fx->len, 1500);
+		payload += fx->len - 56;
+	}
+	cr_expect_eq(payload, 8 + 8 + 3000);
+	cr_expect_eq(path_nth(&f->b, IPM_FX_TRANSMIT, 0)->len, 1496);
+	cr_expect_eq(path_nth(&f->b, IPM_FX_TRANSMIT, 0)->packet[56], 17);
+}
+
+/* A payload length has 16 bits (RFC 8200 3), the headers' octets among them. */
+Test(output, sticky_headers_that_do_not_fit)
+{
+	uint8_t ext[64] = { 0, 7, 1, 60 };
+	ipm_off pcb = sticky_socket(ext, ext, sizeof ext);
+	int err;
+
+	cr_expect_eq(send_udp(pcb, "2001:db8:b::2", 65535 - 8 - 127, &err),
+	    IPM_R_TOO_BIG);
+	cr_expect_eq(err, 40);
+	cr_expect_eq(path_count(&f->b, IPM_FX_TRANSMIT), 0);
+	cr_expect_eq(
+	    send_udp(pcb, "2001:db8:b::2", 65535 - 8, &err), IPM_R_TOO_BIG);
+	cr_expect_eq(
+	    send_udp(pcb, "2001:db8:b::2", 65535 - 8 - 128, &err), IPM_R_SENT);
+	cr_expect_eq(err, 0);
+}
+
 /* Options of sockets: accepted, refused, and what they do. */
 Test(output, options_of_sockets)
 {
