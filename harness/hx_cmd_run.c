@@ -290,11 +290,10 @@ print_effects(const struct hx_run *r, bool show_keys)
 {
 	if (r->out.judged)
 		(void)printf("> fate %s\n", ipm_reasons[r->out.fate].name);
-	if (r->out.err != 0)
-		(void)printf("> errno %s\n",
-		    pfk_errno_name(r->out.err) == NULL
-			? "?"
-			: pfk_errno_name(r->out.err));
+	if (r->out.err != 0 && pfk_errno_name(r->out.err) == NULL)
+		(void)printf("> errno %d\n", r->out.err);
+	else if (r->out.err != 0)
+		(void)printf("> errno %s\n", pfk_errno_name(r->out.err));
 	if (r->has_value)
 		(void)printf("> value %lld\n", (long long)r->value);
 	if (r->out.len != 0 && r->out.len <= sizeof r->out.opt) {

@@ -7,17 +7,6 @@
 
 /* --- sysctls ---------------------------------------------------------------------------- */
 
-/* Variables of the host that lie outside the tables of IPsec. */
-static uint8_t *
-host_variable(struct hx_node *n, const char *name)
-{
-	if (strcmp(name, "net.inet.ip.ttl") == 0)
-		return &n->e.ipm.host.ttl;
-	if (strcmp(name, "net.inet6.ip6.hlim") == 0)
-		return &n->e.ipm.host.hlim;
-	return NULL;
-}
-
 enum hx_step_end
 hx_play_sysctl(struct hx_node *n, const json_t *step)
 {
@@ -29,7 +18,7 @@ hx_play_sysctl(struct hx_node *n, const json_t *step)
 	if (name == NULL || !json_is_integer(value))
 		return hx_step_says(
 		    n, HX_STEP_MALFORMED, "name or value is missing");
-	host = host_variable(n, name);
+	host = ipm_host_variable(&n->e.ipm.host, name);
 	if (host != NULL && json_integer_value(value) >= 0 &&
 	    json_integer_value(value) <= UINT8_MAX)
 		*host = (uint8_t)json_integer_value(value);
@@ -43,14 +32,15 @@ enum hx_step_end
 hx_play_sysctl_read(struct hx_node *n, const json_t *step)
 {
 	const char *name = hx_json_str(step, "name");
+	const uint8_t *host;
 	int64_t value = 0;
 	int err;
 
 	if (name == NULL)
 		return hx_step_says(n, HX_STEP_MALFORMED, "name is missing");
-	if (host_variable(n, name) != NULL)
-		return hx_step_number(
-		    n, step, "value", *host_variable(n, name));
+	host = ipm_host_variable(&n->e.ipm.host, name);
+	if (host != NULL)
+		return hx_step_number(n, step, "value", *host);
 	err = ipm_sysctl_get(&n->e.ipm.sysctls, n->profile, name, &value);
 	if (err != 0)
 		return hx_step_says(n, HX_STEP_DIFFERS,

@@ -75,7 +75,12 @@ static void
 tell_host(struct hx_run *r)
 {
 	const struct pfk_event ev = { .kind = PFK_EV_HOST, .host = &r->host };
+	const struct ipm_host *now = &r->x.m.e.ipm.host;
 
+	/* What counts on is no line's to set back. */
+	r->host.ip_id = now->ip_id;
+	memcpy(r->host.enc_packets, now->enc_packets, sizeof now->enc_packets);
+	memcpy(r->host.enc_octets, now->enc_octets, sizeof now->enc_octets);
 	hx_run_step(r, &ev);
 }
 
@@ -399,18 +404,39 @@ ev_fault(struct hx_run *r, const struct hx_scen_line *l, bool go, char *why,
 	return true;
 }
 
+/* A variable of the host that lies outside the tables of IPsec. */
+static bool
+host_sysctl(struct hx_run *r, const char *name, int64_t value, bool go,
+    char *why, size_t len)
+{
+	if (value < 0 || value > UINT8_MAX)
+		return hx_run_no(why, len, "%s takes 0 to 255", name);
+	if (go) {
+		*ipm_host_variable(&r->host, name) = (uint8_t)value;
+		tell_host(r);
+	}
+	return true;
+}
+
 static bool
 ev_sysctl(struct hx_run *r, const struct hx_scen_line *l, bool go, char *why,
     size_t len)
 {
 	char *eq = strchr(l->word[1], '=');
 	struct pfk_event ev = { .kind = PFK_EV_SYSCTL, .name = l->word[1] };
+	const uint8_t *host;
 	char name[128];
 
 	if (eq == NULL) {
 		if (!go)
 			return true;
 		r->out = (struct pfk_outcome){ 0 };
+		host = ipm_host_variable(&r->host, l->word[1]);
+		if (host != NULL) {
+			r->value = *host;
+			r->has_value = true;
+			return true;
+		}
 		r->out.err = ipm_sysctl_get(
 		    &r->x.m.e.ipm.sysctls, &r->x.m.pf, l->word[1], &r->value);
 		r->has_value = r->out.err == 0;
@@ -422,6 +448,8 @@ ev_sysctl(struct hx_run *r, const struct hx_scen_line *l, bool go, char *why,
 	memcpy(name, l->word[1], (size_t)(eq - l->word[1]));
 	name[eq - l->word[1]] = '\0';
 	ev.name = name;
+	if (ipm_host_variable(&r->host, name) != NULL)
+		return host_sysctl(r, name, ev.value, go, why, len);
 	if (go)
 		hx_run_step(r, &ev);
 	return true;

@@ -7,6 +7,7 @@
 /* Topology S of the recordings' README. */
 static const char topology[] = "if red0 mtu %d 10.1.0.1/24 2001:db8:1::1/64\n"
 			       "if blk1 mtu %d 192.0.2.1/24 2001:db8:b::1/64\n"
+			       "if lo0 loopback mtu 16384 127.0.0.1/8 ::1/128\n"
 			       "route 10.2.0.0/16 via 192.0.2.2\n"
 			       "route 2001:db8:2::/48 via 2001:db8:b::2\n";
 

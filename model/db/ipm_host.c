@@ -93,6 +93,27 @@ ipm_host_add_route(struct ipm_host *h, const struct ipm_addr *net,
 
 /* --- asking ---------------------------------------------------------------- */
 
+uint8_t *
+ipm_host_variable(struct ipm_host *h, const char *name)
+{
+	const struct {
+		const char *name;
+		uint8_t *at;
+	} rows[] = {
+		{ "net.inet.ip.ttl", &h->ttl },
+		{ "net.inet6.ip6.hlim", &h->hlim },
+		{ "net.inet.ip.forwarding", &h->forwarding4 },
+		{ "net.inet6.ip6.forwarding", &h->forwarding6 },
+		{ "net.inet.ip.rfc6864", &h->rfc6864 },
+		{ "net.inet.ip.random_id", &h->random_id },
+	};
+
+	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
+		if (strcmp(rows[i].name, name) == 0)
+			return rows[i].at;
+	return NULL;
+}
+
 int
 ipm_host_if(const struct ipm_host *h, const char *name)
 {

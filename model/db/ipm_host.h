@@ -83,6 +83,12 @@ enum ipm_err ipm_host_add_addr(struct ipm_host *h, uint8_t iface,
 enum ipm_err ipm_host_add_route(struct ipm_host *h, const struct ipm_addr *net,
     uint8_t prefix, uint8_t iface, const struct ipm_addr *gateway);
 
+/*
+ * A member by its sysctl's name: net.inet.ip.ttl, forwarding, rfc6864,
+ * random_id, net.inet6.ip6.hlim, forwarding; or NULL.
+ */
+uint8_t *ipm_host_variable(struct ipm_host *h, const char *name);
+
 /* Interface by name, or -1. */
 int ipm_host_if(const struct ipm_host *h, const char *name);
 /* Is it an address of one of the host's interfaces? */

@@ -192,6 +192,66 @@ setkey dump esp ;
         again = self.scenario(p.stdout)
         self.assertEqual(again.returncode, 0, again.stdout)
 
+    def recorded(self, name, case):
+        path = os.path.join(TOP, 'vectors', 'freebsd', name + '.json')
+        p = run('record', '--show-keys', '--case', case, path)
+        self.assertEqual(p.returncode, 0, p.stderr)
+        again = self.scenario(p.stdout)
+        self.assertEqual(again.returncode, 0, again.stdout + again.stderr)
+        with open(path) as f:
+            case = next(c for c in json.load(f)['cases'] if c['id'] == case)
+        sent = [x.split() for x in p.stdout.splitlines()
+                if x.startswith('> transmit')]
+        return ([bytes.fromhex(e['packet']) for s in case['steps']
+                 for e in s.get('emitted', [])],
+                [bytes.fromhex(x[3]) for x in sent if x[2] != 'lo0'])
+
+    def test_record_a_case_that_sends_to_itself(self):
+        a, b = self.recorded('outbound-misc', 'any-policy')
+        self.assertEqual([len(x) for x in a], [len(x) for x in b])
+
+    def test_record_a_case_that_sets_the_ttl(self):
+        a, b = self.recorded('outbound-misc', 'ttl-ah-4in4')
+        self.assertEqual([x[8] for x in a], [x[8] for x in b])
+        self.assertIn(99, [x[8] for x in b])
+
+    def test_variables_of_the_host(self):
+        """net.inet.ip.* and net.inet6.ip6.* that lie beside IPsec's."""
+        text = 'scenario 1\nif a 192.0.2.1/24\n'
+        for name, first in (('net.inet.ip.ttl', 64),
+                            ('net.inet6.ip6.hlim', 64),
+                            ('net.inet.ip.forwarding', 0),
+                            ('net.inet6.ip6.forwarding', 0),
+                            ('net.inet.ip.rfc6864', 1),
+                            ('net.inet.ip.random_id', 0)):
+            text += (f'sysctl {name}\n> value {first}\nsysctl {name}=5\n'
+                     f'> nothing\nsysctl {name}\n> value 5\n')
+        p = self.scenario(text)
+        self.assertEqual(p.returncode, 0, p.stdout + p.stderr)
+        p = self.scenario('scenario 1\nsysctl net.inet.ip.ttl=256\n')
+        self.assertEqual(p.returncode, 2)
+        self.assertIn(':2: net.inet.ip.ttl takes 0 to 255', p.stderr)
+
+    def test_lines_about_the_host_set_no_counter_back(self):
+        """The identifications of packets go on (ip_fillid)."""
+        send = 'send udp4:9 192.0.2.2 9 text=a\n'
+        path = temp('s.scn', 'scenario 1\nif a 192.0.2.1/24\n'
+                    'socket udp4:9\n' + send + 'forward on\n' + send
+                    + 'sysctl net.inet.ip.ttl=9\n' + send)
+        p = run('record', path)
+        sent = [bytes.fromhex(x.split()[3]) for x in p.stdout.splitlines()
+                if x.startswith('> transmit')]
+        ids = [int.from_bytes(x[4:6], 'big') for x in sent]
+        self.assertEqual(ids, [ids[0], ids[0] + 1, ids[0] + 2])
+        self.assertEqual([x[8] for x in sent], [64, 64, 9])
+
+    def test_an_errno_without_sa(self):
+        p = self.scenario('scenario 1\nif a 192.0.2.1/24\nsocket udp4:9\n'
+                          'send udp4:9 10.0.0.1 9 text=a\n'
+                          '> fate no-source\n> drop no-source\n'
+                          '> errno ENETUNREACH\n')
+        self.assertEqual(p.returncode, 0, p.stdout + p.stderr)
+
     def test_bisect_expectations(self):
         p = self.scenario(TUNNEL + PACKET + SENT % 1, command='bisect')
         self.assertEqual(p.returncode, 1)

@@ -302,3 +302,27 @@ Test(host, digest_sees_every_member)
 	h.route[5].prefix = 9;
 	cr_expect_eq(digest(&h), before);
 }
+
+/* Each name is one variable, and no other name is any. */
+Test(host, variables)
+{
+	static const char *const names[] = { "net.inet.ip.ttl",
+		"net.inet6.ip6.hlim", "net.inet.ip.forwarding",
+		"net.inet6.ip6.forwarding", "net.inet.ip.rfc6864",
+		"net.inet.ip.random_id" };
+	struct ipm_host h;
+
+	ipm_host_init(&h);
+	for (uint8_t i = 0; i < 6; i++) {
+		cr_assert_not_null(ipm_host_variable(&h, names[i]));
+		*ipm_host_variable(&h, names[i]) = (uint8_t)(10 + i);
+	}
+	cr_expect_eq(h.ttl, 10);
+	cr_expect_eq(h.hlim, 11);
+	cr_expect_eq(h.forwarding4, 12);
+	cr_expect_eq(h.forwarding6, 13);
+	cr_expect_eq(h.rfc6864, 14);
+	cr_expect_eq(h.random_id, 15);
+	cr_expect_null(ipm_host_variable(&h, "net.inet.ip.tt"));
+	cr_expect_null(ipm_host_variable(&h, ""));
+}
