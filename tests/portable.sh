@@ -16,7 +16,7 @@ compile() {
 		model/wire/*.c model/db/*.c model/transform/*.c pfkey/*.c \
 		harness/hx_setkey.c harness/hx_setkey_tool.c \
 		harness/hx_setkey_msg.c harness/hx_setkey_dump.c \
-		harness/hx_hosts.c \
+		harness/hx_hosts.c harness/hx_services.c harness/hx_words.c \
 		harness/hx_protocols.c harness/hx_hex.c harness/hx_salist.c \
 		harness/hx_err.c \
 		"$build"/hx_setkey_parse.c "$build"/hx_setkey_lex.c
