@@ -167,6 +167,32 @@ Test(input, a_spoilt_header_counts_once)
 	}
 }
 
+/* Behind 20 octets, but within the options. */
+Test(input, a_length_that_ends_in_the_options)
+{
+	static const uint8_t nops[4] = { 1, 1, 1, 1 };
+
+	datagram4(nops, sizeof nops);
+	ipm_store16(k.p + 2, 22);
+	in_resum(&k);
+	expect(IPM_R_IP_HEADER_BAD, "ips_total 1 ips_badlen 1");
+}
+
+/* ip_icmp.c icmp_error looks at the reserved bit as at an offset. */
+Test(input, no_answer_about_a_reserved_bit)
+{
+	uint8_t udp[16];
+	size_t n = in_udp(udp, PEER, HOST, 5, 1, "x", 1);
+
+	for (unsigned reserved = 0; reserved < 2; reserved++) {
+		in_ip4(&k, PEER, HOST, IPM_PROTO_UDP, NULL, 0, udp, n);
+		k.p[6] = reserved ? 0x80 : 0x40;
+		in_resum(&k);
+		cr_expect_eq(in_run(&b, &k), IPM_R_NO_SOCKET);
+		cr_expect_str_eq(answered(), reserved ? "-" : "3/3 0");
+	}
+}
+
 Test(input, every_truncation_of_an_ipv4_packet)
 {
 	datagram4(NULL, 0);

@@ -697,6 +697,64 @@ Test(ipsecin, a_tunnel_that_declined_to_compress)
 	cr_expect_eq(in_run(&b, &k), IPM_R_OK);
 }
 
+static size_t
+filter_looks(void)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < b.n_fx; i++)
+		n += b.fx[i].kind == IPM_FX_FILTER &&
+		    b.fx[i].at == IPM_FILTER_IN;
+	return n;
+}
+
+/* IPcomp leaves no tag: what came out of it alone is filtered again (facts
+ * datapath 2.11).  [MAN-filtertunnel-04] */
+Test(ipsecin, the_filter_sees_what_was_only_compressed)
+{
+	uint8_t p[512] = { 4, 0, 0x10, 0, 1 };
+	size_t n = inner(p + 9, false);
+
+	/* RFC 1951 3.2.4: a stored block. */
+	p[5] = (uint8_t)n;
+	p[6] = (uint8_t)(n >> 8);
+	p[7] = (uint8_t)~p[5];
+	p[8] = (uint8_t)~p[6];
+	b.s.host.filter_installed = 1;
+	comp_sa(PEER, HOST, 0x1000);
+	(void)in_sa(&b, PEER, HOST, 0x2000, IPM_MODE_TUNNEL, 0);
+	in_ip(&k, PEER, HOST, IPM_PROTO_IPCOMP, p, n + 9);
+	cr_expect_eq(in_run(&b, &k), IPM_R_OK);
+	cr_expect_eq(filter_looks(), 2);
+	esp(false, 0x2000, 1, 4, p + 9, n);
+	cr_expect_eq(in_run(&b, &k), IPM_R_OK);
+	cr_expect_eq(filter_looks(), 1);
+}
+
+/* A fragment that came encrypted is not answered about when its time is over
+ * (facts datapath 3.8, Q23). */
+Test(ipsecin, the_clock_ends_a_decrypted_fragment)
+{
+	static const uint8_t fragment[24] = { 17, 0, 0, 1, 0, 0, 0, 7 };
+
+	(void)in_sa(&b, PEER6, HOST6, 0x1000, IPM_MODE_TUNNEL, 0);
+	for (unsigned protect = 0; protect < 2; protect++) {
+		in_ip6(&k, PEER6, HOST6, 44, fragment, sizeof fragment);
+		if (protect) {
+			struct in_packet in = k;
+
+			esp(true, 0x1000, 1, 41, in.p, in.len);
+		}
+		cr_assert_eq(in_run(&b, &k), IPM_R_FRAG_PENDING);
+		b.env.sec += 60;
+		b.n_fx = 0;
+		ipm_clock(&b.path);
+		cr_expect_eq(path_count(&b, IPM_FX_DROP), 1);
+		cr_expect_eq(path_count(&b, IPM_FX_TRANSMIT), protect ? 0 : 1);
+		cr_expect_eq(b.s.stats.v[IPM_ST_ICMP6_canterror], protect);
+	}
+}
+
 /* Q12 (switch ipcomp-limit): 70000 octets, of which IP input keeps 4464. */
 Test(recorded, the_switch_ipcomp_limit)
 {

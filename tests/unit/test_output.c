@@ -1236,6 +1236,44 @@ Test(output, sticky_headers_that_do_not_fit)
 	cr_expect_eq(err, 0);
 }
 
+/* The longest packets that a UDP header around ESP, and an IPcomp header, leave
+ * within 16 bits; the sender hears of what is refused before the provider has
+ * it (Q22). */
+Test(output, the_longest_packets)
+{
+	static const struct {
+		uint8_t proto;
+		size_t fits, not ;
+		int err;
+	} rows[] = { { 50, 65474, 65482, 0 }, { 108, 65503, 65504, 40 } };
+
+	for (size_t i = 0; i < 2; i++) {
+		struct ipm_request req =
+		    transport(rows[i].proto, IPM_LEVEL_REQUIRE);
+		struct sa_text t = esp_plain;
+		ipm_off pcb = udp_socket(4, NULL);
+		int err;
+
+		if (rows[i].proto == 108)
+			t = (struct sa_text){ .src = "192.0.2.1",
+				.dst = "192.0.2.3",
+				.proto = 108,
+				.mode = IPM_MODE_TRANSPORT,
+				.spi = 0x1234 };
+		else
+			t.sport = t.dport = 4500;
+		add_sa(&t);
+		policy_of("192.0.2.1", t.dst, &req, 1);
+		cr_expect_eq(
+		    send_udp(pcb, t.dst, rows[i].fits, &err), IPM_R_SENT);
+		cr_expect_eq(err, 0);
+		cr_expect_eq(
+		    send_udp(pcb, t.dst, rows[i].not, &err), IPM_R_TOO_BIG);
+		cr_expect_eq(err, rows[i].err);
+	}
+	cr_expect_eq(stat(IPM_ST_IPCOMP_toobig), 1);
+}
+
 /* Options of sockets: accepted, refused, and what they do. */
 Test(output, options_of_sockets)
 {
