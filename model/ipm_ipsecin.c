@@ -13,6 +13,7 @@
 #include "ipm_in.h"
 #include "ipm_open.h"
 #include "transform/ipm_knobs.h"
+#include "transform/ipm_udpencap.h"
 
 /* The counters of one protocol. */
 struct proto_row {
@@ -572,7 +573,7 @@ ipm_udp_ipsec_input(struct ipm_in *in, uint16_t sport, uint16_t dport)
 	struct ipm_span data = ipm_span_from(ipm_in_span(in), in->off + 8);
 	struct ipm_derived_sa *dsa;
 
-	if (data.len < 4 || ipm_load32(data.p) == 0)
+	if (ipm_udpencap_classify(in->path->pf, data) != IPM_UDPENCAP_ESP)
 		return IPM_GO_ON;
 	if (!ipm_knob_enabled(&in->path->s->sysctls, IPM_PROTO_ESP) &&
 	    ipm_sw(in->path->pf, IPM_SW_NATT_ESP_ENABLE) == IPM_NATT_OBEY)

@@ -7,6 +7,7 @@ usage: python3 tools/scenarios [DIRECTORY]
 import os
 import sys
 
+import page
 import reasons
 import sysctls
 import text
@@ -19,7 +20,8 @@ TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(
 def main():
     where = sys.argv[1] if len(sys.argv) > 1 else os.path.join(
         TOP, 'vectors', 'scenarios')
-    for table in sysctls.TABLES + walks.TABLES + reasons.TABLES:
+    for table in (sysctls.TABLES + walks.TABLES + reasons.TABLES +
+                  page.TABLES):
         table()
     for name, lines in text.scenarios.items():
         with open(os.path.join(where, name + '.scn'), 'w') as f:

@@ -107,13 +107,12 @@ def esp(spi, seq, nh, payload, auth=True, pad=None, padlen=None, key=KEY):
     return body + (mac(body, key) if auth else b'')
 
 
-def ah(packet, spi, seq, cleartos=True, mask=0, key=KEY, icvpad=None):
+def ah(packet, spi, seq, cleartos=True, mask=0, key=KEY):
     """RFC 4302 3.3.3 for IPv4 without options, and for IPv6 without
     extension headers: the packet with AH behind its IP header."""
     six = packet[0] >> 4 == 6
     hlen = 40 if six else 20
     nh = packet[6] if six else packet[9]
-    pad = b'' if not six else b''
     size = 24
     head = bytearray(packet[:hlen])
     body = packet[hlen:]
@@ -138,7 +137,7 @@ def ah(packet, spi, seq, cleartos=True, mask=0, key=KEY, icvpad=None):
         zeroed[8] = 0
         zeroed[10:12] = b'\0\0'
     icv = mac(bytes(zeroed) + fixed + bytes(12) + body, key)
-    return bytes(head) + fixed + icv + pad + body
+    return bytes(head) + fixed + icv + body
 
 
 def ipcomp(cpi, nh, payload):

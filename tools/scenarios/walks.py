@@ -3,9 +3,9 @@ step: each on both sides of its switch."""
 import zlib
 
 import packets as p
-from text import (A4, A6, B4, B6, C4, FREEBSD, HOST, KERNELS, KEY, NET, X4,
-                  X6, Y4, Y6, arrive, datagram, ends, ends_ext, expect,
-                  ext_key, ext_sa, from_red, getspi, message, policy, REGISTER, sa, scenario,
+from text import (A4, A6, B4, B6, C4, FREEBSD, KERNELS, KEY, NET, X4, X6, Y4,
+                  Y6, arrive, datagram, ends, ends_ext, expect, ext_key,
+                  ext_sa, from_red, message, policy, REGISTER, sa, scenario,
                   words)
 
 HISTORY = 'sysctl net.inet.ipsec.check_policy_history'
@@ -42,7 +42,7 @@ CONTROL = ['socket udp6:9000', sa('esp', 0x2fff, B6, A6, 'tunnel'),
            policy(B6, A6, 'in', 'esp/transport//require', upper='udp')]
 
 
-# --- AH and tunnels: the BUGS of ipsec(4) -------------------------------------
+# --- AH and tunnels: the BUGS of ipsec(4) -----------------------------------
 
 def w1():
     """An inbound policy that requires an AH tunnel."""
@@ -163,7 +163,7 @@ def w5():
                  profile=profile)
 
 
-# --- sending --------------------------------------------------------------------
+# --- sending ----------------------------------------------------------------
 
 def w6():
     """require without an SA, and use: quirks 18 and 31."""
@@ -503,7 +503,7 @@ def w14():
                  KERNELS + ', outbound-sizes mtu-*', *body)
 
 
-# --- quirks without a walk ------------------------------------------------------
+# --- quirks without a walk --------------------------------------------------
 
 def q01():
     four, six = 'net.inet.ipsec', 'net.inet6.ipsec6'
@@ -941,6 +941,270 @@ def q32():
                  'udpencap.c udp_ipsec_input; ' + KERNELS + ', natt', *body)
 
 
+# --- other switches of the data path ----------------------------------------
+
+def sides(name, title, source, values, make):
+    """One scenario for each value of a switch."""
+    for value in values:
+        scenario(f'switch-{name}-{value}', title, source,
+                 f'switch {name}={value}', *make(value))
+
+
+def esp_receiver():
+    def dummy(value):
+        return ['socket raw4:59', sa('esp', 0x2000, B4, A4, 'transport'),
+                arrive('blk1', p.ip4(B4, A4, 50, p.esp(
+                    0x2000, 1, 59, b'abcd'))),
+                *expect(*(['drop dummy', 'count esps_input=1',
+                           'count esps_badenc=0'] if value == 'drop' else
+                          ['deliver raw4:59']), ids='ESP-3.4.4.1-06')]
+    sides('esp-dummy', 'ESP with next header 59', 'RFC 4303 2.6; '
+          'FreeBSD 12: 59 is a protocol like another', ('drop', 'pass'),
+          dummy)
+
+    def empty(value):
+        return ['socket raw4:253', sa('esp', 0x2000, B4, A4, 'transport'),
+                arrive('blk1', p.ip4(B4, A4, 50, p.esp(0x2000, 1, 253,
+                                                       b''))),
+                *expect('drop empty-payload' if value == 'on' else
+                        'deliver raw4:253')]
+    sides('esp-empty-payload', 'ESP that holds nothing', 'RFC 4303 2.4; '
+          'Linux xfrm_input', ('off', 'on'), empty)
+
+    def unauthenticated(value):
+        packet = p.ip4(B4, A4, 50, p.esp(0x2000, 5, 17, p.udp(
+            B4, 1111, A4, 9000, b'probe'), auth=False))
+        return ['socket udp4:9000',
+                f'setkey add {B4} {A4} esp 0x2000 -m transport -r 4 '
+                '-E null "" ;',
+                arrive('blk1', packet),
+                *expect('deliver udp4:9000 text=probe'),
+                arrive('blk1', packet),
+                *expect('drop replayed' if value == 'on' else
+                        'deliver udp4:9000 text=probe',
+                        ids='ESP-3.4.3-02')]
+    sides('replay-without-integrity', 'a window without integrity',
+          'RFC 4303 3.4.3; ipsec.c ipsec_updatereplay', ('off', 'on'),
+          unauthenticated)
+
+    def zero(value):
+        body = ['socket udp4:9000',
+                sa('esp', 0x2000, B4, A4, 'transport', '-r 4')]
+        udp = p.udp(B4, 1111, A4, 9000, b'probe')
+        for seq, refused, in_window in (
+                (0, 'seq-zero', 'seq-zero'), (5, None, None),
+                (0, 'seq-zero', None), (0, 'seq-zero', 'replayed')):
+            end = in_window if value == 'in-window' else refused
+            body += [arrive('blk1', p.ip4(B4, A4, 50, p.esp(
+                0x2000, seq, 17, udp)))]
+            body += expect(f'drop {end}' if end else
+                           'deliver udp4:9000 text=probe')
+        return body
+    sides('replay-zero', 'sequence number 0', 'RFC 4303 3.3.3; FreeBSD 13 '
+          'ipsec.c ipsec_chkreplay', ('refuse', 'in-window'), zero)
+
+    def late(value):
+        udp = p.udp(B4, 1111, A4, 9000, b'probe')
+        bad = bytearray(p.esp(0x2000, 3, 17, udp))
+        bad[-1] ^= 1
+        return ['socket udp4:9000',
+                sa('esp', 0x2000, B4, A4, 'transport', '-r 4'),
+                arrive('blk1', p.ip4(B4, A4, 50, p.esp(0x2000, 90, 17,
+                                                       udp))),
+                *expect('deliver udp4:9000 text=probe'),
+                '# left of the window, and forged',
+                arrive('blk1', p.ip4(B4, A4, 50, bytes(bad))),
+                *expect('drop icv-bad' if value == 'on' else
+                        'drop left-of-window', ids='ESP-3.4.3-11'),
+                '# left of the window, and authentic',
+                arrive('blk1', p.ip4(B4, A4, 50, p.esp(0x2000, 3, 17,
+                                                       udp))),
+                *expect('drop left-of-window', 'count esps_replay=1',
+                        ids='ESP-3.4.3-11')]
+    sides('replay-left-late', 'when a number left of the window is refused',
+          'RFC 4303 3.4.3; FreeBSD 13 ipsec.c', ('off', 'on'), late)
+
+
+def natt_receiver():
+    udp = p.udp(B4, 1111, A4, 9000, b'probe')
+    start = ['socket udp4:9000', 'socket udp4:4500',
+             'setsockopt udp4:4500 encap 2',
+             sa('esp', 0x2000, B4, A4, 'transport',
+                f'-natt {B4}[4500] {A4}[4500]')]
+
+    def ports(value):
+        return start + [
+            arrive('blk1', p.ip4(B4, A4, 17, p.udp(
+                B4, 31001, A4, 4500, p.esp(0x2000, 1, 17, udp), check=0))),
+            *expect(*(['deliver udp4:9000 text=probe']
+                      if value == 'any-source' else
+                      ['drop encap-mismatch', 'count esps_notdb=1']),
+                    ids='NATT-ports-02')]
+    sides('natt-ports', 'another source port than the SA has',
+          'RFC 3948 2.1; udpencap.c udp_ipsec_input',
+          ('any-source', 'exact'), ports)
+
+    def plain(value):
+        return start + [
+            arrive('blk1', p.ip4(B4, A4, 50, p.esp(0x2000, 1, 17, udp))),
+            *expect('deliver udp4:9000 text=probe' if value == 'accept'
+                    else 'drop encap-mismatch', ids='NATT-ports-03')]
+    sides('natt-plain-esp', 'plain ESP for an SA of UDP encapsulation',
+          'RFC 3948 2.1; ipsec_input.c looks at no port',
+          ('refuse', 'accept'), plain)
+
+    def short(value):
+        data = bytes.fromhex('000020001122')
+        return start + [
+            arrive('blk1', p.ip4(B4, A4, 17, p.udp(B4, 4500, A4, 4500,
+                                                   data))),
+            *expect(*([f'deliver udp4:4500 {data.hex()}'] if value == 8
+                      else ['drop bad-length']), ids='NATT-2.3-04')]
+    sides('natt-short', 'six octets on the port of encapsulation',
+          'RFC 3948 2.3; Linux xfrm4_udp_encap_rcv', (3, 8), short)
+
+
+def ipcomp_receiver():
+    start = ['socket udp4:9000', 'socket raw4:253',
+             sa('ipcomp', 0x2000, B4, A4, 'transport')]
+    udp = p.udp(B4, 1111, A4, 9000, b'a' * 99)
+
+    def empty(value):
+        return start + [
+            '# a stored block of nothing, a fixed one of nothing',
+            arrive('blk1', p.ip4(B4, A4, 108, bytes.fromhex(
+                'fd002000' '000000ffff' '0300'))),
+            *expect('deliver raw4:253' if value == 'accept' else
+                    'drop empty-payload')]
+    sides('ipcomp-empty', 'data that inflate to nothing', 'RFC 3173 2.1; '
+          'Linux ipcomp_decompress', ('accept', 'refuse'), empty)
+
+    def nested(value):
+        return start + [
+            arrive('blk1', p.ip4(B4, A4, 108, p.ipcomp(
+                0x2000, 108, p.ipcomp(0x2000, 17, udp)))),
+            *expect(*([f'deliver udp4:9000 text={"a" * 99}']
+                      if value == 'accept' else
+                      ['drop comp-nested', 'count ipcomps_pdrops=1']))]
+    sides('ipcomp-nested', 'IPcomp in IPcomp', 'xform_ipcomp.c '
+          'ipcomp_input', ('refuse', 'accept'), nested)
+
+
+def incomplete():
+    def seconds(value):
+        piece = p.udp(B4, 1111, A4, 9000, bytes(24))[:16]
+        return ['at 1000', arrive('blk1', p.ip4(
+            B4, A4, 17, piece, ident=7, mf=1)), *expect('fate fragment'),
+            f'at {1000 + value - 1}', expect('nothing'),
+            f'at {1000 + value}', *expect('drop frag-timeout')]
+    sides('frag-seconds4', 'how long an incomplete packet is kept',
+          'RFC 1122 3.3.2', (10, 60), seconds)
+
+    def pieces(value):
+        whole = p.udp(B4, 1111, A4, 9000, bytes(32))
+        body = ['socket udp4:9000']
+        for n in range(5):
+            body += [arrive('blk1', p.ip4(
+                B4, A4, 17, whole[8 * n:8 * n + 8], ident=7, off=8 * n,
+                mf=n < 4))]
+            if value == 3 and n == 3:
+                body += expect(*['drop frag-table-full'] * 4)
+                break
+            body += expect('fate fragment' if n < 4 else
+                           'deliver udp4:9000')
+        return body
+    sides('frag-pieces', 'how many fragments of one packet are kept',
+          'ip_reass.c maxfragsperpacket', (3, 5), pieces)
+
+
+def senders():
+    def ecn(value):
+        rules = {'freebsd': lambda v, t: t & 0xfc if v == 0 else
+                 (t & 0xfc | 2 if v == 1 and t & 3 == 3 else t),
+                 'gif': lambda v, t: t & 0xfe if v else 0,
+                 'copy': lambda v, t: t,
+                 'ect0': lambda v, t: t & 0xfc | 2 if t & 3 == 3 else t}
+        body = [sa('esp', 0x1000, A4, B4, 'tunnel'),
+                policy(NET[X4], NET[Y4], 'out',
+                       f'esp/tunnel/{A4}-{B4}/require')]
+        for v in (0, 1, 2):
+            body += [f'sysctl net.inet.ipsec.ecn={v}']
+            for tos in (0xb8, 0xb9, 0xba, 0xbb):
+                body += [from_red(X4, Y4, tos=tos), *expect(
+                    f'transmit blk1 ip.tos={rules[value](v, tos):#04x}',
+                    ids={'copy': 'ECN-RFC6040-01', 'ect0':
+                         'ECN-RFC3168-07', 'gif': 'MAN-ecn-03',
+                         'freebsd': 'ECN-RFC3168-16'}[value])]
+        return body
+    sides('ecn-encap', 'the ECN field at a tunnel\'s entrance',
+          'ip_ecn.c; gif(4); RFC 4301 5.1.2.1; RFC 3168 9.1.1',
+          ('freebsd', 'gif', 'copy', 'ect0'), ecn)
+
+    def ports(value):
+        return [sa('esp', 0x1000, A6, B6, 'tunnel'),
+                policy(X6, f'{Y6}[7000]', 'out',
+                       f'esp/tunnel/{A6}-{B6}/require', upper='udp'),
+                from_red(X6, Y6), *expect(
+                    'transmit blk1 ip.proto=' + (
+                        '50' if value == 'on' else '17'),
+                    ids='MAN-pfkey-03')]
+    sides('policy-forward-ports', 'a policy with a port and a forwarded '
+          'packet', 'RFC 4301 5.1; ipsec_output.c ipsec6_forward; ' +
+          KERNELS + ', policy-selection', ('off', 'on'), ports)
+
+    def fill(value):
+        key = '0x' + bytes(range(32)).hex()
+        body = ['socket udp4:9000', 'socket udp6:9000']
+        for n, (a, b) in ((4, (A4, B4)), (6, (A6, B6))):
+            to = {'rfc4302': 4 if n == 4 else 8, '4': 4, '8': 8}[value]
+            octets = -(-28 // to) * to
+            body += [f'setkey add {a} {b} ah {0x1000 + n:#x} -m transport '
+                     f'-A hmac-sha2-256 {key} ;',
+                     policy(a, b, 'out', 'ah/transport//require'),
+                     f'send udp{n}:9000 {b} 7000 text=probe', *expect(
+                         f'transmit blk1 ah.ahlen={octets // 4 - 2}',
+                         ids='AH-2.6-02')]
+        return body
+    sides('ah-icv-pad', 'to how many octets AH is filled',
+          'RFC 4302 2.6; xform_ah.c', ('rfc4302', '4', '8'), fill)
+
+
+def tables():
+    def offset(value):
+        return ['sysctl net.inet.ipsec.ah_offsetmask',
+                *expect('value 0' if value == 'on' else 'errno ENOENT',
+                        ids='MAN-sysctl-01')]
+    sides('sysctl-ah-offsetmask', 'does ah_offsetmask exist?', 'ipsec(4); ' +
+          KERNELS + ', sysctl', ('on', 'off'), offset)
+
+    def later(value):
+        body = []
+        for name in ('net.inet.ipsec.async_crypto',
+                     'net.inet.esp.ctr_compatibility',
+                     'net.key.spdcache.threshold'):
+            body += [f'sysctl {name}', expect(
+                'errno ' + ('0' if value == 'on' else 'ENOENT'))]
+        return body
+    sides('sysctl-later', 'variables of later FreeBSD', KERNELS +
+          ', sysctl', ('on', 'off'), later)
+
+    def md5(value):
+        return ['socket tcp4:8000', 'setsockopt tcp4:8000 md5 1', expect(
+            'errno ' + ('0' if value == 'on' else 'ENOPROTOOPT'))]
+    sides('tcp-md5', 'has the kernel TCP-MD5?', 'tcp(4)', ('on', 'off'),
+          md5)
+
+    def sums(value):
+        good = datagram(B4, A4)
+        return ['socket udp4:9000', arrive(
+            'blk1', good[:11] + bytes([good[11] ^ 1]) + good[12:]),
+            *expect('deliver udp4:9000 text=probe' if value == 'ignore'
+                    else 'drop ip-checksum-bad')]
+    sides('ip-checksum', 'a wrong header checksum', 'RFC 1122 3.2.1.2',
+          ('ignore', 'check'), sums)
+
+
 TABLES = (w1, w3, w3_six, w5, w6, w7, w8, w9, w10, w11, w12, w13, w14, q01,
           q02, q03, q04, q05, q06, q07, q08, q09, q17, q19, q20, q22, q23,
-          q24, q26, q27, q28, q29, q30, q32)
+          q24, q26, q27, q28, q29, q30, q32, esp_receiver, natt_receiver,
+          ipcomp_receiver, incomplete, senders, tables)
