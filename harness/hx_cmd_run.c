@@ -572,6 +572,19 @@ read_knob(struct knob *k, char *word)
 	}
 }
 
+/* The word as it was before read_knob cut it. */
+static void
+put_back(char *word, size_t len)
+{
+	char sep = '=';
+
+	for (size_t i = 0; i < len; i++)
+		if (word[i] == '\0') {
+			word[i] = sep;
+			sep = ',';
+		}
+}
+
 /* Runs the scenario to its last packet, the knobs set before that. */
 static bool
 run_with(const struct opts *o, const struct hx_scen *s, size_t last,
@@ -774,10 +787,15 @@ hx_cmd_sweep(int argc, char **argv)
 		return status;
 	if (o.n_words < 2 || o.n_words - 1 > (int)SWEEP_MAX)
 		return bad(&o, "takes 1 to 8 NAME=VALUE,... and a", "scenario");
-	for (int i = 0; i < o.n_words - 1; i++)
-		if (!read_knob(&k[i], o.words[i]))
+	for (int i = 0; i < o.n_words - 1; i++) {
+		size_t len = strlen(o.words[i]);
+
+		if (!read_knob(&k[i], o.words[i])) {
+			put_back(o.words[i], len);
 			return bad(
 			    &o, "expected NAME=VALUE,VALUE... at", o.words[i]);
+		}
+	}
 	if (!hx_scen_read(o.words[o.n_words - 1], &s, &err)) {
 		say(&err);
 		return 2;

@@ -275,6 +275,13 @@ setkey dump esp ;
                           'freebsd-2017', command='bisect')
         self.assertEqual(p.returncode, 0)
 
+    def test_sweep_shows_the_whole_bad_word(self):
+        for word in ('net.inet.ipsec.dfbit=0,1x,2', 'net.inet.ipsec.ecn='):
+            p = run('sweep', word, temp('s.scn', HOST))
+            self.assertEqual(p.returncode, 2)
+            self.assertTrue(p.stderr.endswith(' at ' + word + '\n'),
+                            p.stderr)
+
     def test_sweep(self):
         """dfbit: 0 clears, 1 sets, 2 copies [MAN-dfbit-01]."""
         p = run('sweep', '--json', 'net.inet.ipsec.dfbit=0,1,2',

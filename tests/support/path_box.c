@@ -260,4 +260,5 @@ path_nth(const struct path_box *b, enum ipm_effect_kind kind, size_t i)
 		if (b->fx[k].kind == kind && i-- == 0)
 			return &b->fx[k];
 	cr_assert_fail("no such effect");
+	return NULL;
 }

@@ -567,6 +567,31 @@ Test(policy_rejects, by_the_history)
 	}
 }
 
+/* Facts datapath 3.10: zones are equal in the history, where 0 is no wildcard;
+ * the packet's is one for the look-up. */
+Test(policy_rejects, by_the_zone_of_the_history)
+{
+	struct ipm_request req = path_request(
+	    50, IPM_MODE_TRANSPORT, NULL, NULL, IPM_LEVEL_REQUIRE, 0);
+	ipm_off sp = path_policy(&f->b, IPM_DIR_IN, "fe80::/64", "fe80::/64",
+	    255, IPM_POLICY_IPSEC, &req, 1);
+
+	sp_at(sp)->sel.dst.addr.scope = 2;
+	packet("fe80::5", "fe80::1", 2222);
+	f->m.flags = IPM_M_DECRYPTED;
+	f->m.n_in_done = 1;
+	f->b.s.sysctls.v[IPM_SV_CHECK_POLICY_HISTORY] = 1;
+	for (uint32_t zone = 0; zone < 4; zone++) {
+		f->m.in_done[0] =
+		    (struct ipm_in_done){ .src = path_addr("fe80::5"),
+			    .dst = path_addr("fe80::1"),
+			    .proto = 50,
+			    .mode = IPM_MODE_TRANSPORT };
+		f->m.in_done[0].dst.scope = zone;
+		cr_expect_eq(rejects(0), zone != 2, "%u", zone);
+	}
+}
+
 /* W10: an inbound policy with a port, by switch policy-in-ports. */
 Test(policy_rejects, inbound_ports)
 {
