@@ -233,6 +233,7 @@ ipm_icmp_error(struct ipm_path *path, struct ipm_span about, unsigned flags,
     uint8_t type, uint8_t code, uint32_t param)
 {
 	bool v4 = about.len != 0 && about.p[0] >> 4 == 4;
+	/* [MAN-icmp-01] What came encrypted is not told of in the clear. */
 	bool silent = (flags & IPM_M_DECRYPTED) != 0 &&
 	    ipm_sw(path->pf, IPM_SW_ICMP_DECRYPTED) == IPM_ICMP_SUPPRESS;
 

@@ -211,6 +211,7 @@ Test(deliver, no_policy_without_a_socket)
 
 /* --- no ICMP about what came encrypted (facts 3.8; icmp-about-decrypted) ------------- */
 
+/* [MAN-icmp-01] */
 Test(deliver, errors_about_decrypted_packets)
 {
 	for (size_t v6 = 0; v6 < 2; v6++) {
