@@ -53,7 +53,7 @@ struct ipm_layer {
 struct ipm_work {
 	uint8_t buf[2][IPM_IP_MAX + 64];
 	uint8_t reass[IPM_IP_MAX + 64];
-	uint8_t head[IPM_IP_MAX + 64]; /* AH's view of the header */
+	uint8_t head[IPM_IP_MAX + 64];   /* AH's view of the header */
 	uint8_t out[2][IPM_IP_MAX + 64]; /* the outbound path's own */
 };
 

@@ -26,10 +26,10 @@ struct ipm_pcb {
 	uint8_t proto;                /* 17, 6, or a raw socket's */
 	uint8_t raw;                  /* a raw socket */
 	uint8_t listening;
-	uint8_t encap;              /* enum ipm_pcb_encap */
-	uint8_t tcp_md5;            /* TCP_MD5SIG */
-	uint8_t tos;                /* IP_TOS */
-	uint8_t dontfrag;           /* IP_DONTFRAG */
+	uint8_t encap;    /* enum ipm_pcb_encap */
+	uint8_t tcp_md5;  /* TCP_MD5SIG */
+	uint8_t tos;      /* IP_TOS */
+	uint8_t dontfrag; /* IP_DONTFRAG */
 	uint8_t opts_len, hop_len, dst_len;
 	uint8_t opts[IPM_PCB_OPTS4]; /* IP_OPTIONS as they are sent */
 	struct ipm_addr via; /* first hop of their source route; family 0 */
@@ -39,7 +39,7 @@ struct ipm_pcb {
 	ipm_off cached[IPM_N_DIRS]; /* of the SPD, valid while: */
 	uint64_t cached_generation;
 	uint8_t cached_default[IPM_N_DIRS]; /* the SPD had none: likewise */
-	ipm_off next; /* in order of creation */
+	ipm_off next;                       /* in order of creation */
 };
 
 struct ipm_pcbs {

@@ -151,7 +151,7 @@ ipm_tunnel_tos(const struct ipm_profile *pf,
 {
 	enum ipm_reason r = ipm_ecn_decap(rules->no_ecn ? IPM_ECN_NONE
 		: rules->ecn_gif                        ? IPM_ECN_GIF
-					: ipm_sw(pf, IPM_SW_ECN_DECAP),
+				 : ipm_sw(pf, IPM_SW_ECN_DECAP),
 	    ipm_sw(pf, IPM_SW_STRICT) != IPM_OFF, outer_tos, inner_tos, tos);
 
 	ipm_trace_add(trace, IPM_STEP_ECN, r, outer_tos, inner_tos);
