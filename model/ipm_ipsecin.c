@@ -254,7 +254,7 @@ esp_after(struct ipm_in *in, ipm_off sa, const struct ipm_esp_opened *eo,
 	if (eo->next_header == IPM_PROTO_NONE &&
 	    ipm_sw(in->path->pf, IPM_SW_ESP_DUMMY) == IPM_DUMMY_DROP)
 		return ipm_in_end(in, IPM_R_DUMMY);
-	if (eo->payload.len == 0 && sa_at(in, sa)->mode == IPM_MODE_TRANSPORT &&
+	if (eo->payload.len == 0 && sa_at(in, sa)->mode != IPM_MODE_TUNNEL &&
 	    ipm_sw(in->path->pf, IPM_SW_ESP_EMPTY) != IPM_OFF)
 		return drop_at(in, IPM_PROTO_ESP, IPM_R_EMPTY_PAYLOAD);
 	take(in, buf, eo->payload.len, eo->next_header);

@@ -302,7 +302,7 @@ open_esp(struct view *v, struct ipm_layer *l, struct ipm_derived_sa *dsa,
 		if (r != IPM_R_OK)
 			return finish(v, r);
 	}
-	if (eo.payload.len == 0 && sa->mode == IPM_MODE_TRANSPORT &&
+	if (eo.payload.len == 0 && sa->mode != IPM_MODE_TUNNEL &&
 	    ipm_sw(v->pf, IPM_SW_ESP_EMPTY) != IPM_OFF)
 		return finish(v, IPM_R_EMPTY_PAYLOAD);
 	n = unwrap(v, l, sa, l->nh, t.out, eo.payload.len);

@@ -46,8 +46,11 @@ get_name(const uint8_t *p, bool auth, const struct ipm_alg **alg)
 	if (p[0] == 0)
 		return true;
 	*alg = ipm_alg_by_name((const char *)p);
-	return *alg != NULL && ((*alg)->kind == IPM_ALG_AUTH) == auth &&
-	    (*alg)->kind != IPM_ALG_COMP;
+	if (*alg == NULL)
+		return false;
+	if (auth)
+		return (*alg)->kind == IPM_ALG_AUTH;
+	return (*alg)->kind == IPM_ALG_CIPHER || (*alg)->kind == IPM_ALG_AEAD;
 }
 
 bool
