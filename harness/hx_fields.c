@@ -331,11 +331,11 @@ hx_field_text(struct ipm_span packet, const struct hx_field *f,
 		return buf;
 	}
 	shown = n > 20 ? 20 : n;
-	(void)strcpy(buf, "0x");
+	buf[0] = '0';
+	buf[1] = 'x';
 	for (size_t i = 0; i < shown; i++)
 		(void)snprintf(buf + 2 + 2 * i, 3, "%02x", p[i]);
-	if (shown < n)
-		(void)strcat(buf, "..");
+	(void)snprintf(buf + 2 + 2 * shown, 3, "%s", shown < n ? ".." : "");
 	return buf;
 }
 

@@ -112,8 +112,8 @@ open_socket(struct hx_local *l, uint8_t family, uint8_t proto, uint16_t port,
 	ev.level = family == 4 ? 0 : 41;
 	ev.option = family == 4 ? 21 : 28;
 	ev.octets = ipm_span(bypass, sizeof bypass);
-	for (uint8_t dir = IPM_DIR_IN; dir <= IPM_DIR_OUT; dir++) {
-		bypass[6] = dir;
+	for (unsigned dir = IPM_DIR_IN; dir <= IPM_DIR_OUT; dir++) {
+		bypass[6] = (uint8_t)dir;
 		hx_local_step(l, &ev, &out);
 	}
 }

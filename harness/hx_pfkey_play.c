@@ -64,7 +64,7 @@ env_of(struct play *p)
 static bool
 is_wrapped(struct ipm_span m)
 {
-	return m.len >= 2 * PFK_HDR_LEN && m.p[1] == PFK_X_PROMISC &&
+	return m.len >= 2 * (size_t)PFK_HDR_LEN && m.p[1] == PFK_X_PROMISC &&
 	    m.p[2] == 0 && m.p[PFK_HDR_LEN] == PFK_VERSION;
 }
 

@@ -58,7 +58,7 @@ hx_is_hex_text(struct ipm_span s)
 static bool
 from_hex_text(struct ipm_span s, struct hx_octets *o)
 {
-	char *text = malloc(s.len + 1);
+	char *text = s.len == SIZE_MAX ? NULL : malloc(s.len + 1);
 	size_t n = 0;
 	bool ok;
 

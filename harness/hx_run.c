@@ -59,7 +59,7 @@ describe(struct hx_run *r, const struct ipm_effect *fx, struct hx_fx *to)
 	};
 	char addr[46];
 
-	(void)strcpy(to->verb, verbs[fx->kind]);
+	(void)snprintf(to->verb, sizeof to->verb, "%s", verbs[fx->kind]);
 	switch (fx->kind) {
 	case IPM_FX_TRANSMIT:
 		(void)snprintf(to->subject, sizeof to->subject, "%s",
@@ -135,7 +135,7 @@ keep(void *ctx, const struct pfk_effect *e)
 	fx = &r->fx[r->n_fx];
 	memset(fx, 0, sizeof *fx);
 	if (e->pfkey) {
-		(void)strcpy(fx->verb, "pfkey");
+		(void)snprintf(fx->verb, sizeof fx->verb, "pfkey");
 		(void)snprintf(fx->subject, sizeof fx->subject, "%s",
 		    hx_name_of(&r->keys, e->sock));
 	} else

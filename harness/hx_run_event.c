@@ -44,9 +44,11 @@ hx_name_of(const struct hx_names *n, uint32_t id)
 static bool
 add_name(struct hx_names *n, const char *name, uint32_t id)
 {
-	if (n->n == HX_NAMES_MAX || strlen(name) >= sizeof n->name[0])
+	size_t len = strlen(name);
+
+	if (n->n == HX_NAMES_MAX || len >= sizeof n->name[0])
 		return false;
-	(void)strcpy(n->name[n->n], name);
+	memcpy(n->name[n->n], name, len + 1);
 	n->id[n->n++] = id;
 	return true;
 }

@@ -139,8 +139,10 @@ hx_sk_tool_addr(struct hx_setkey_ctx *c, const struct hx_tok *t,
 	if (hx_addr_parse(t->p, t->len, a) &&
 	    (c->family == 0 || c->family == a->family))
 		return true;
-	if (!look_up(c, t, &found))
+	if (!look_up(c, t, &found)) {
+		free(found.p);
 		return false;
+	}
 	if (found.n == 0)
 		return hx_sk_refuse(c, HX_SK_NO_NAME);
 	*a = found.p[0];

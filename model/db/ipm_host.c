@@ -37,7 +37,7 @@ ipm_host_add_if(struct ipm_host *h, const char *name, uint32_t mtu,
 	*index = h->n_ifs++;
 	h->iface[*index] =
 	    (struct ipm_if){ .mtu = mtu, .up = 1, .loopback = loopback };
-	memcpy(h->iface[*index].name, name, len);
+	memcpy(h->iface[*index].name, name, len + 1);
 	return IPM_OK;
 }
 
