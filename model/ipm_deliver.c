@@ -357,46 +357,39 @@ udp_input(struct ipm_in *in)
 
 /* --- the switches of protocols --------------------------------------------------- */
 
-enum ipm_go
-ipm_deliver4(struct ipm_in *in, uint8_t proto)
+/* The protocols whose input both families have; raw sockets take the rest. */
+static enum ipm_go
+deliver(struct ipm_in *in, uint8_t proto, uint8_t icmp,
+    enum ipm_go (*raw)(struct ipm_in *in, uint8_t proto))
 {
 	enum ipm_go go;
 
+	if (proto == icmp) {
+		(void)raw_copies(in, proto);
+		return ipm_icmp_input(in);
+	}
 	switch (proto) {
 	case IPM_PROTO_UDP:
 		return udp_input(in);
 	case IPM_PROTO_TCP:
 		return ipm_tcp_input(in);
-	case IPM_PROTO_ICMP:
-		(void)raw_copies(in, proto);
-		return ipm_icmp_input(in);
 	case IPM_PROTO_IPV4:
 	case IPM_PROTO_IPV6:
 		go = ipm_ipcomp_plain(in);
-		return go == IPM_GO_ON ? raw4(in, proto) : go;
+		return go == IPM_GO_ON ? raw(in, proto) : go;
 	default:
-		return raw4(in, proto);
+		return raw(in, proto);
 	}
+}
+
+enum ipm_go
+ipm_deliver4(struct ipm_in *in, uint8_t proto)
+{
+	return deliver(in, proto, IPM_PROTO_ICMP, raw4);
 }
 
 enum ipm_go
 ipm_deliver6(struct ipm_in *in, uint8_t proto)
 {
-	enum ipm_go go;
-
-	switch (proto) {
-	case IPM_PROTO_UDP:
-		return udp_input(in);
-	case IPM_PROTO_TCP:
-		return ipm_tcp_input(in);
-	case IPM_PROTO_ICMPV6:
-		(void)raw_copies(in, proto);
-		return ipm_icmp_input(in);
-	case IPM_PROTO_IPV4:
-	case IPM_PROTO_IPV6:
-		go = ipm_ipcomp_plain(in);
-		return go == IPM_GO_ON ? raw6(in, proto) : go;
-	default:
-		return raw6(in, proto);
-	}
+	return deliver(in, proto, IPM_PROTO_ICMPV6, raw6);
 }

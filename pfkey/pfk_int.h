@@ -86,6 +86,19 @@ struct pfk_sock *pfk_requester(const struct pfk_call *c);
  */
 bool pfk_reserve(const struct pfk_call *c, size_t n, size_t len);
 
+/* An SA, a head, where they lie; valid until the arena grows. */
+static inline struct ipm_sa *
+pfk_sa_at(const struct pfk_engine *e, ipm_off off)
+{
+	return ipm_arena_at(&e->ipm.arena, off);
+}
+
+static inline struct ipm_sah *
+pfk_sah_at(const struct pfk_engine *e, ipm_off off)
+{
+	return ipm_arena_at(&e->ipm.arena, off);
+}
+
 /* Who gets a message (facts pfkey 3.3). */
 enum pfk_target {
 	PFK_TO_ONE,

@@ -7,18 +7,6 @@
  */
 #include "pfk_int.h"
 
-static struct ipm_sa *
-sa_at(const struct pfk_engine *e, ipm_off off)
-{
-	return ipm_arena_at(&e->ipm.arena, off);
-}
-
-static struct ipm_sah *
-sah_at(const struct pfk_engine *e, ipm_off off)
-{
-	return ipm_arena_at(&e->ipm.arena, off);
-}
-
 static struct pfk_acq *
 acq_at(const struct pfk_engine *e, ipm_off off)
 {
@@ -122,15 +110,15 @@ sweep_larval(struct pfk_call *c, uint64_t now)
 	struct pfk_engine *e = c->e;
 
 	for (ipm_off off = e->ipm.sad.sah_first; off != 0;) {
-		const struct ipm_sah *h = sah_at(e, off);
+		const struct ipm_sah *h = pfk_sah_at(e, off);
 		ipm_off next = h->next, sa = h->larval_first;
 
 		if (sa == 0 && h->alive_first == 0)
 			pfk_drop_sah(e, off);
 		while (sa != 0) {
-			ipm_off behind = sa_at(e, sa)->sah_next;
+			ipm_off behind = pfk_sa_at(e, sa)->sah_next;
 
-			if (larval_passed(c, sa_at(e, sa), now))
+			if (larval_passed(c, pfk_sa_at(e, sa), now))
 				pfk_drop_sa(e, sa);
 			sa = behind;
 		}
@@ -147,16 +135,17 @@ sweep_alive(struct pfk_call *c, uint64_t now, bool hard)
 	struct pfk_engine *e = c->e;
 
 	for (ipm_off off = e->ipm.sad.sah_last; off != 0;
-	     off = sah_at(e, off)->prev)
-		for (ipm_off sa = sah_at(e, off)->alive_last; sa != 0;) {
-			ipm_off before = sa_at(e, sa)->sah_prev;
+	     off = pfk_sah_at(e, off)->prev)
+		for (ipm_off sa = pfk_sah_at(e, off)->alive_last; sa != 0;) {
+			ipm_off before = pfk_sa_at(e, sa)->sah_prev;
 
-			if (hard && hard_passed(c, sa_at(e, sa), now)) {
-				expire(c, sa_at(e, sa), true);
+			if (hard && hard_passed(c, pfk_sa_at(e, sa), now)) {
+				expire(c, pfk_sa_at(e, sa), true);
 				pfk_drop_sa(e, sa);
-			} else if (!hard && soft_passed(c, sa_at(e, sa), now)) {
-				sa_at(e, sa)->state = IPM_SA_DYING;
-				expire(c, sa_at(e, sa), false);
+			} else if (!hard &&
+			    soft_passed(c, pfk_sa_at(e, sa), now)) {
+				pfk_sa_at(e, sa)->state = IPM_SA_DYING;
+				expire(c, pfk_sa_at(e, sa), false);
 			}
 			sa = before;
 		}
@@ -224,12 +213,13 @@ due_sas(const struct pfk_call *c, uint64_t *due)
 	const struct pfk_engine *e = c->e;
 	uint32_t larval = larval_lifetime(c);
 
-	for (ipm_off h = e->ipm.sad.sah_first; h != 0; h = sah_at(e, h)->next)
-		if (sah_at(e, h)->alive_first == 0 &&
-		    sah_at(e, h)->larval_first == 0)
+	for (ipm_off h = e->ipm.sad.sah_first; h != 0;
+	     h = pfk_sah_at(e, h)->next)
+		if (pfk_sah_at(e, h)->alive_first == 0 &&
+		    pfk_sah_at(e, h)->larval_first == 0)
 			*due = 0;
 	for (ipm_off off = e->ipm.sad.first; off != 0;) {
-		const struct ipm_sa *sa = sa_at(e, off);
+		const struct ipm_sa *sa = pfk_sa_at(e, off);
 		const struct ipm_sa_life *l = life_of(e, sa);
 
 		if (sa->sah != 0 && sa->state == IPM_SA_LARVAL) {

@@ -16,18 +16,6 @@ arena(const struct pfk_call *c)
 	return &c->e->ipm.arena;
 }
 
-static struct ipm_sa *
-sa_at(const struct pfk_engine *e, ipm_off off)
-{
-	return ipm_arena_at(&e->ipm.arena, off);
-}
-
-static struct ipm_sah *
-sah_at(const struct pfk_engine *e, ipm_off off)
-{
-	return ipm_arena_at(&e->ipm.arena, off);
-}
-
 void
 pfk_drop_sa(struct pfk_engine *e, ipm_off off)
 {
@@ -38,10 +26,10 @@ pfk_drop_sa(struct pfk_engine *e, ipm_off off)
 void
 pfk_drop_sah(struct pfk_engine *e, ipm_off off)
 {
-	while (sah_at(e, off)->larval_first != 0)
-		pfk_drop_sa(e, sah_at(e, off)->larval_first);
-	while (sah_at(e, off)->alive_first != 0)
-		pfk_drop_sa(e, sah_at(e, off)->alive_first);
+	while (pfk_sah_at(e, off)->larval_first != 0)
+		pfk_drop_sa(e, pfk_sah_at(e, off)->larval_first);
+	while (pfk_sah_at(e, off)->alive_first != 0)
+		pfk_drop_sa(e, pfk_sah_at(e, off)->alive_first);
 	pfk_index_del_sah(&e->index, &e->ipm.arena, off);
 	ipm_sah_free(&e->ipm.sad, &e->ipm.arena, off);
 }
@@ -118,7 +106,8 @@ static bool
 of_head(const struct pfk_engine *e, ipm_off sa, const struct ipm_saidx *idx,
     enum ipm_saidx_cmp how)
 {
-	struct ipm_saidx own = ipm_sah_idx(sah_at(e, sa_at(e, sa)->sah));
+	struct ipm_saidx own =
+	    ipm_sah_idx(pfk_sah_at(e, pfk_sa_at(e, sa)->sah));
 
 	return ipm_saidx_match(&own, idx, how);
 }
@@ -133,8 +122,8 @@ find_tcp(const struct pfk_call *c, const struct ipm_saidx *idx)
 
 	if (sah == 0)
 		return 0;
-	return oldest ? sah_at(c->e, sah)->alive_last
-		      : sah_at(c->e, sah)->alive_first;
+	return oldest ? pfk_sah_at(c->e, sah)->alive_last
+		      : pfk_sah_at(c->e, sah)->alive_first;
 }
 
 /* What DELETE and GET mean; 0: no such SA. */
@@ -206,7 +195,7 @@ new_sa(struct pfk_call *c, const struct ipm_saidx *idx, uint32_t spi,
 	if (fresh)
 		pfk_index_add_sah(&e->index, arena(c), sah);
 	pfk_index_add_sa(&e->index, arena(c), *off);
-	sa = sa_at(e, *off);
+	sa = pfk_sa_at(e, *off);
 	sa->seq = c->rq->seq;
 	sa->pid = c->rq->pid;
 	return true;
@@ -219,7 +208,7 @@ joined(const struct pfk_call *c, const struct ipm_saidx *idx)
 	ipm_off sah =
 	    pfk_index_sah(&c->e->index, arena(c), idx, IPM_CMP_MODE_REQID);
 
-	return sah == 0 ? *idx : ipm_sah_idx(sah_at(c->e, sah));
+	return sah == 0 ? *idx : ipm_sah_idx(pfk_sah_at(c->e, sah));
 }
 
 static bool
@@ -435,15 +424,15 @@ static int
 update_larval(struct pfk_call *c, ipm_off off)
 {
 	struct ipm_saidx head =
-	    ipm_sah_idx(sah_at(c->e, sa_at(c->e, off)->sah));
+	    ipm_sah_idx(pfk_sah_at(c->e, pfk_sa_at(c->e, off)->sah));
 	struct pfk_fill f;
 	int err;
 
 	if (lacks_key(c->rq))
 		return PFK_EINVAL;
-	err = pfk_setval(c, &head, sa_at(c->e, off)->spi, &f);
+	err = pfk_setval(c, &head, pfk_sa_at(c->e, off)->spi, &f);
 	if (err != 0) {
-		leave_traces(c, sa_at(c->e, off), &f);
+		leave_traces(c, pfk_sa_at(c->e, off), &f);
 		return err;
 	}
 	return ipm_sa_mature(&c->e->ipm.sad, arena(c), c->env->alloc,
@@ -472,7 +461,7 @@ new_place(
 
 	if (err != 0)
 		return err;
-	*sah = sa_at(c->e, off)->sah;
+	*sah = pfk_sa_at(c->e, off)->sah;
 	if (new_src || new_dst) {
 		idx->src = address(rq, src);
 		idx->dst = address(rq, dst);
@@ -485,7 +474,7 @@ new_place(
 		return PFK_EINVAL;
 	}
 	if (*sah != 0)
-		*idx = ipm_sah_idx(sah_at(c->e, *sah));
+		*idx = ipm_sah_idx(pfk_sah_at(c->e, *sah));
 	return 0;
 }
 
@@ -556,16 +545,17 @@ update_alive(struct pfk_call *c, ipm_off off, const struct ipm_saidx *idx,
 		pfk_rq_has(rq, PFK_EXT_KEY_AUTH)) &&
 	    ipm_sw(c->pf, IPM_SW_PFK_UPDATE_KEYS) == IPM_OFF)
 		return PFK_EINVAL;
-	if ((given || sa_at(c->e, off)->state != IPM_SA_DYING) &&
+	if ((given || pfk_sa_at(c->e, off)->state != IPM_SA_DYING) &&
 	    ipm_sa_set_life(
 		arena(c), c->env->alloc, off, given ? &life : NULL) != IPM_OK)
 		return PFK_ENOBUFS;
 	*readdressed = pfk_rq_has(rq, PFK_EXT_X_NEW_ADDRESS_SRC) ||
 	    pfk_rq_has(rq, PFK_EXT_X_NEW_ADDRESS_DST) ||
-	    pfk_rq_has(rq, PFK_EXT_X_NAT_T_TYPE) || sa_at(c->e, off)->natt != 0;
+	    pfk_rq_has(rq, PFK_EXT_X_NAT_T_TYPE) ||
+	    pfk_sa_at(c->e, off)->natt != 0;
 	if (*readdressed)
 		return update_addresses(c, off, *idx);
-	sa_at(c->e, off)->state = IPM_SA_MATURE;
+	pfk_sa_at(c->e, off)->state = IPM_SA_MATURE;
 	return 0;
 }
 
@@ -587,11 +577,11 @@ pfk_do_update(struct pfk_call *c)
 	off = find_spi(c, spi_of(c->rq), &idx);
 	if (off == 0 && ipm_sw(c->pf, IPM_SW_PFK_UPDATE_ERRNO) == IPM_ON)
 		return pfk_reply_error(c, PFK_ESRCH);
-	if (off == 0 || sa_at(c->e, off)->pid != c->rq->pid)
+	if (off == 0 || pfk_sa_at(c->e, off)->pid != c->rq->pid)
 		return pfk_reply_error(c, PFK_EINVAL);
 	if (!of_head(c->e, off, &idx, IPM_CMP_MODE_REQID))
 		return pfk_reply_error(c, PFK_ESRCH);
-	if (sa_at(c->e, off)->state == IPM_SA_LARVAL)
+	if (pfk_sa_at(c->e, off)->state == IPM_SA_LARVAL)
 		err = update_larval(c, off);
 	else
 		err = update_alive(c, off, &idx, &readdressed);
@@ -613,8 +603,8 @@ delete_all(struct pfk_call *c, const struct ipm_saidx *idx)
 
 	while ((off = pfk_index_sah_next(
 		    &c->e->index, arena(c), idx, IPM_CMP_HEAD, &at)) != 0)
-		while (sah_at(c->e, off)->alive_first != 0)
-			pfk_drop_sa(c->e, sah_at(c->e, off)->alive_first);
+		while (pfk_sah_at(c->e, off)->alive_first != 0)
+			pfk_drop_sa(c->e, pfk_sah_at(c->e, off)->alive_first);
 }
 
 /* [PFKEY-3.1.4-01] [PFKEY-3.1.4-02] */
@@ -748,9 +738,9 @@ pfk_do_flush(struct pfk_call *c)
 	bool some = false;
 
 	for (ipm_off off = c->e->ipm.sad.sah_first; off != 0;) {
-		ipm_off next = sah_at(c->e, off)->next;
+		ipm_off next = pfk_sah_at(c->e, off)->next;
 
-		if (asked(c, sah_at(c->e, off)->proto)) {
+		if (asked(c, pfk_sah_at(c->e, off)->proto)) {
 			pfk_drop_sah(c->e, off);
 			some = true;
 		}
@@ -765,7 +755,8 @@ dump_list(struct pfk_call *c, ipm_off first, uint32_t *left)
 {
 	struct pfk_out o;
 
-	for (ipm_off off = first; off != 0; off = sa_at(c->e, off)->sah_next) {
+	for (ipm_off off = first; off != 0;
+	     off = pfk_sa_at(c->e, off)->sah_next) {
 		pfk_out_described(&o, c, PFK_DUMP, --*left, 1, off);
 		if (o.full)
 			return false;
@@ -780,7 +771,7 @@ count_list(const struct pfk_engine *e, ipm_off first)
 {
 	uint32_t n = 0;
 
-	for (ipm_off off = first; off != 0; off = sa_at(e, off)->sah_next)
+	for (ipm_off off = first; off != 0; off = pfk_sa_at(e, off)->sah_next)
 		n++;
 	return n;
 }
@@ -791,8 +782,8 @@ count_asked(const struct pfk_call *c)
 	uint32_t n = 0;
 
 	for (ipm_off off = c->e->ipm.sad.sah_first; off != 0;
-	     off = sah_at(c->e, off)->next) {
-		const struct ipm_sah *h = sah_at(c->e, off);
+	     off = pfk_sah_at(c->e, off)->next) {
+		const struct ipm_sah *h = pfk_sah_at(c->e, off);
 
 		if (asked(c, h->proto))
 			n += count_list(c->e, h->larval_first) +
@@ -813,11 +804,11 @@ pfk_do_dump(struct pfk_call *c)
 	if (!pfk_reserve(c, left, PFK_OUT_MAX))
 		return pfk_reply_error(c, PFK_ENOBUFS);
 	for (ipm_off off = c->e->ipm.sad.sah_first; off != 0;
-	     off = sah_at(c->e, off)->next) {
-		if (!asked(c, sah_at(c->e, off)->proto))
+	     off = pfk_sah_at(c->e, off)->next) {
+		if (!asked(c, pfk_sah_at(c->e, off)->proto))
 			continue;
-		if (!dump_list(c, sah_at(c->e, off)->larval_first, &left) ||
-		    !dump_list(c, sah_at(c->e, off)->alive_first, &left))
+		if (!dump_list(c, pfk_sah_at(c->e, off)->larval_first, &left) ||
+		    !dump_list(c, pfk_sah_at(c->e, off)->alive_first, &left))
 			return pfk_reply_error(c, PFK_ENOBUFS);
 	}
 	return 0;
