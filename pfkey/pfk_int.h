@@ -288,6 +288,6 @@ void pfk_spd_tick(struct pfk_call *c, uint64_t now);
 /* The X_POLICY extension of a policy, requests included or the 16 octets, which
  * do not tell the scope then (ACQUIRE). */
 void pfk_out_policy(
-    struct pfk_call *c, struct pfk_out *o, ipm_off sp, bool requests);
+    struct pfk_call *c, struct pfk_out *o, ipm_off off, bool requests);
 
 #endif

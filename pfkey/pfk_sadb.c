@@ -539,7 +539,7 @@ update_alive(struct pfk_call *c, ipm_off off, const struct ipm_saidx *idx,
 	 * another is in place. */
 	if (!ipm_arena_reserve(arena(c), c->env->alloc,
 		sizeof(struct ipm_sa_life) + sizeof(struct ipm_sa_natt) +
-		    sizeof(struct ipm_sah) + 3 * 8))
+		    sizeof(struct ipm_sah) + (size_t)3 * 8))
 		return PFK_ENOBUFS;
 	if ((pfk_rq_has(rq, PFK_EXT_KEY_ENCRYPT) ||
 		pfk_rq_has(rq, PFK_EXT_KEY_AUTH)) &&
