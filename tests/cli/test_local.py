@@ -2,7 +2,8 @@
 import struct
 import unittest
 
-from common import capture, jsonl, octets, run, temp
+from common import (capture, jsonl, octets, pcap, read_pcap, run, sidecar,
+                    temp)
 
 B = ('--local', '192.0.2.2', '--local', '2001:db8::2')
 # What Linux sent and FreeBSD 13 would have sent, field by field.
@@ -27,6 +28,17 @@ def frames(data):
         n = struct.unpack_from('<I', data, off + 8)[0]
         yield off + 16, n
         off += 16 + n
+
+
+def hop(packet, by):
+    """The IPv4 packet with its TTL changed and a right checksum."""
+    b = bytearray(packet)
+    b[8] += by
+    b[10:12] = b'\0\0'
+    n = (b[0] & 15) * 4
+    total = sum(struct.unpack(f'>{n // 2}H', b[:n]))
+    struct.pack_into('>H', b, 10, 0xffff - total % 0xffff)
+    return bytes(b)
 
 
 class Local(unittest.TestCase):
@@ -81,6 +93,44 @@ class Local(unittest.TestCase):
                  for d in r.get('diff', [])]
         self.assertEqual(diffs, [{'field': 'ip.ttl', 'model': '64',
                                   'capture': '63'}])
+
+    def test_two_sides_of_a_gateway(self):
+        """-r is the clear side, --expect the wire: both directions agree."""
+        name = 'espah-tn44-aes128cbc-sha1'
+        wire = read_pcap(capture(name + '.pcap'))
+        clear = []
+        for n, f in enumerate(sidecar(name)['frames']):
+            inner = bytes.fromhex(f['inner'])
+            when = wire[n][0] * 1000000 + wire[n][1]
+            if f['dir'] == 'B>A':  # in on the clear side, a hop earlier
+                clear.append((when - 5, hop(inner, 1)))
+            else:  # out there, a hop later
+                clear.append((when + 5, hop(inner, -1)))
+        clear.sort(key=lambda x: x[0])
+
+        def judge(frames):
+            path = temp('clear.pcap', pcap(101, [
+                (t // 1000000, t % 1000000, len(x), x) for t, x in frames]))
+            return run('replay', '--local', '192.0.2.2', '--forward',
+                       '--json', '--profile', 'freebsd-13', *DF, '-c',
+                       capture(name + '.setkey'), '-r', path, '--expect',
+                       capture(name + '.pcap'))
+
+        p = judge(clear)
+        self.assertEqual(p.returncode, 0, p.stdout[-1500:] + p.stderr)
+        s = jsonl(p.stdout)[-1]['summary']
+        self.assertEqual(s['frames'], 2 * len(wire))
+        self.assertEqual(s['outputs'], len(wire))
+        # A packet that the clear side never shows, and one that differs.
+        p = judge([x for x in clear if x != clear[0]])
+        self.assertEqual(p.returncode, 1)
+        spoiled = list(clear)
+        at = next(i for i, x in enumerate(clear) if x[1][12:15] ==
+                  bytes([10, 1, 0]))
+        spoiled[at] = (clear[at][0], clear[at][1][:-1] + b'\xff')
+        p = judge(spoiled)
+        self.assertEqual(p.returncode, 1)
+        self.assertIn('"diff":[{"field":"', p.stdout)
 
     def test_frames_have_the_members_of_replay(self):
         p = self.local('esp-tp4-aes128cbc-sha1', '--json')
