@@ -147,6 +147,18 @@ read_opts(struct opts *o, int argc, char **argv)
 	return -1;
 }
 
+/* The same of a command that takes one scenario. */
+static int
+read_one(struct opts *o, int argc, char **argv)
+{
+	int status = read_opts(o, argc, argv);
+
+	if (status < 0 && o->n_words != 1)
+		return bad(o, "takes one scenario, not",
+		    o->n_words == 0 ? "none" : o->words[1]);
+	return status;
+}
+
 static void
 say(const struct hx_err *err)
 {
@@ -349,13 +361,10 @@ hx_cmd_record(int argc, char **argv)
 	struct hx_scen s;
 	struct hx_run r;
 	struct hx_err err;
-	int status = read_opts(&o, argc, argv);
+	int status = read_one(&o, argc, argv);
 
 	if (status >= 0)
 		return status;
-	if (o.n_words != 1)
-		return bad(&o, "takes one scenario, not",
-		    o.n_words == 0 ? "none" : o.words[1]);
 	if (o.one_case != NULL && !o.show_keys)
 		return bad(&o, "a case's requests hold keys: --case wants",
 		    "--show-keys");
@@ -513,13 +522,10 @@ hx_cmd_bisect(int argc, char **argv)
 	struct opts o = { 0 };
 	struct hx_scen s;
 	struct hx_err err;
-	int status = read_opts(&o, argc, argv);
+	int status = read_one(&o, argc, argv);
 
 	if (status >= 0)
 		return status;
-	if (o.n_words != 1)
-		return bad(&o, "takes one scenario, not",
-		    o.n_words == 0 ? "none" : o.words[1]);
 	if (!hx_scen_read(o.words[0], &s, &err)) {
 		say(&err);
 		return 2;

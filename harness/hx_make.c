@@ -148,19 +148,6 @@ build_header(const struct made *m, size_t payload, uint8_t *out, size_t *hlen)
 	return payload <= 65535;
 }
 
-/* The UDP checksum of the datagram at hlen, written into it. */
-static void
-finish_udp(uint8_t *p, size_t hlen, size_t len)
-{
-	struct ipm_ip ip;
-	uint16_t sum;
-
-	if (ipm_ip_parse(ipm_span(p, len), false, &ip) != IPM_R_OK)
-		return;
-	sum = ipm_upper_sum(&ip, IPM_PROTO_UDP, ipm_span(p + hlen, len - hlen));
-	ipm_store16(p + hlen + 6, sum == 0 ? 0xffff : sum);
-}
-
 static bool
 build(struct made *m, struct hx_octets *o)
 {
@@ -181,7 +168,7 @@ build(struct made *m, struct hx_octets *o)
 		ipm_store16(o->p + hlen, (uint16_t)m->sport);
 		ipm_store16(o->p + hlen + 2, (uint16_t)m->dport);
 		ipm_store16(o->p + hlen + 4, (uint16_t)(8 + body));
-		finish_udp(o->p, hlen, len);
+		ipm_udp_fill_sum(o->p, len, hlen);
 	}
 	return true;
 }

@@ -325,8 +325,8 @@ put_requests(const struct pfk_codec *c, const json_t *list, struct buf *b)
 }
 
 /* The member that shows a tail, by its kind. */
-static const char *const tail_names[] = {
-	[PFK_TAIL_NONE] = "",
+const char *const hx_pfkey_tails[] = {
+	[PFK_TAIL_NONE] = "padding",
 	[PFK_TAIL_SOCKADDR] = "addrs",
 	[PFK_TAIL_KEY] = "key",
 	[PFK_TAIL_STRING] = "string",
@@ -442,7 +442,8 @@ ext_to_json(const struct pfk_codec *c, const struct pfk_ext *e, bool show_keys)
 	if (e->tail.len == 0 && e->row->tail != PFK_TAIL_KEY) {
 		json_decref(tail);
 	} else if (tail != NULL && gives_tail_again(c, e, tail)) {
-		(void)json_object_set_new(j, tail_names[e->row->tail], tail);
+		(void)json_object_set_new(
+		    j, hx_pfkey_tails[e->row->tail], tail);
 	} else {
 		json_decref(tail);
 		(void)json_object_set_new(j, "tail", hex_json(e->tail));
@@ -537,8 +538,9 @@ put_ext(const struct pfk_codec *c, const json_t *j, struct pfk_ext *e,
 			return false;
 		}
 	raw = json_object_get(j, "tail");
-	tail = e->row == NULL ? NULL
-			      : json_object_get(j, tail_names[e->row->tail]);
+	tail = e->row == NULL
+	    ? NULL
+	    : json_object_get(j, hx_pfkey_tails[e->row->tail]);
 	if (raw != NULL        ? !put_hex(b, raw)
 		: tail != NULL ? !put_tail(c, e->row->tail, tail, b)
 			       : false) {

@@ -9,6 +9,9 @@
 #include "hx_hex.h"
 #include "pfk_wire.h"
 
+/* The member that shows what follows an extension's fields, by enum pfk_tail. */
+extern const char *const hx_pfkey_tails[];
+
 /*
  * One message as JSON.  Key octets stand in it with show_keys alone; without
  * them it cannot be encoded again.  NULL: the octets are no message, *fault

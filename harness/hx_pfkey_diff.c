@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "hx_hex.h"
+#include "hx_pfkey.h"
 
 static const struct pfk_field header[] = { { "version", 0, 1, PFK_HOST },
 	{ "type", 1, 1, PFK_HOST }, { "errno", 2, 1, PFK_HOST },
@@ -12,18 +13,6 @@ static const struct pfk_field header[] = { { "version", 0, 1, PFK_HOST },
 	{ "pid", 12, 4, PFK_HOST }, { NULL, 0, 0, PFK_HOST } };
 static const struct pfk_field ext_header[] = { { "len", 0, 2, PFK_HOST },
 	{ "exttype", 2, 2, PFK_HOST }, { NULL, 0, 0, PFK_HOST } };
-
-/* What follows the fields of an extension, by its kind. */
-static const char *const tails[] = {
-	[PFK_TAIL_NONE] = "padding",
-	[PFK_TAIL_SOCKADDR] = "addrs",
-	[PFK_TAIL_KEY] = "key",
-	[PFK_TAIL_STRING] = "string",
-	[PFK_TAIL_COMBS] = "combs",
-	[PFK_TAIL_ALGS] = "algs",
-	[PFK_TAIL_REQUESTS] = "requests",
-	[PFK_TAIL_OCTETS] = "octets",
-};
 
 /* The field of a list, n at most, that has the octet `off` of the structure. */
 static bool
@@ -55,7 +44,7 @@ in_ext(const struct pfk_codec *c, struct ipm_span msg, size_t off, size_t octet,
 	if (among(ext_header, 2, off, octet, where) || row == NULL ||
 	    among(row->field, PFK_FIELDS_MAX, off, octet, where))
 		return;
-	where->field = tails[row->tail];
+	where->field = hx_pfkey_tails[row->tail];
 	where->secret = row->tail == PFK_TAIL_KEY;
 	where->off = octet;
 	where->len = 1;

@@ -633,43 +633,15 @@ opt_value(const char *text, bool policy, uint8_t *out, size_t cap, size_t *len,
 	return hx_run_no(why, why_len, "%s is no value", text);
 }
 
-/* setsockopt NAME OPTION VALUE [unprivileged] */
+/* setsockopt NAME OPTION VALUE [unprivileged]
+ * getsockopt NAME OPTION [VALUE] */
 static bool
-ev_setopt(struct hx_run *r, const struct hx_scen_line *l, bool go, char *why,
+ev_opt(struct hx_run *r, const struct hx_scen_line *l, bool go, char *why,
     size_t len)
 {
-	struct pfk_event ev = { .kind = PFK_EV_SETOPT, .privileged = true };
-	uint8_t value[PFK_OPT_MAX];
-	size_t n;
-
-	if (!opt_of(l->word[2], &ev))
-		return hx_run_no(why, len,
-		    "%s: expected policy4, policy6, encap, md5 or "
-		    "LEVEL:OPTION",
-		    l->word[2]);
-	if (!opt_value(l->word[3], l->word[2][0] == 'p', value, sizeof value,
-		&n, why, len))
-		return false;
-	if (l->n == 5) {
-		if (strcmp(l->word[4], "unprivileged") != 0)
-			return hx_run_no(why, len, "expected unprivileged");
-		ev.privileged = false;
-	}
-	if (!go)
-		return true;
-	if (!known(&r->socks, l->word[1], &ev.sock, why, len))
-		return false;
-	ev.octets = ipm_span(value, n);
-	hx_run_step(r, &ev);
-	return true;
-}
-
-/* getsockopt NAME OPTION VALUE */
-static bool
-ev_getopt(struct hx_run *r, const struct hx_scen_line *l, bool go, char *why,
-    size_t len)
-{
-	struct pfk_event ev = { .kind = PFK_EV_GETOPT };
+	bool set = l->word[0][0] == 's';
+	struct pfk_event ev = { .kind = set ? PFK_EV_SETOPT : PFK_EV_GETOPT,
+		.privileged = set };
 	uint8_t value[PFK_OPT_MAX];
 	size_t n = 0;
 
@@ -678,10 +650,15 @@ ev_getopt(struct hx_run *r, const struct hx_scen_line *l, bool go, char *why,
 		    "%s: expected policy4, policy6, encap, md5 or "
 		    "LEVEL:OPTION",
 		    l->word[2]);
-	if (l->n == 4 &&
+	if (l->n > 3 &&
 	    !opt_value(l->word[3], l->word[2][0] == 'p', value, sizeof value,
 		&n, why, len))
 		return false;
+	if (l->n == 5) {
+		if (strcmp(l->word[4], "unprivileged") != 0)
+			return hx_run_no(why, len, "expected unprivileged");
+		ev.privileged = false;
+	}
 	if (!go)
 		return true;
 	if (!known(&r->socks, l->word[1], &ev.sock, why, len))
@@ -930,8 +907,8 @@ static const struct hx_verb verbs[] = {
 	{ "sysctl", 1, 1, ev_sysctl, false },
 	{ "socket", 1, 4, ev_socket, false },
 	{ "close", 1, 1, ev_close, false },
-	{ "setsockopt", 3, 4, ev_setopt, false },
-	{ "getsockopt", 2, 3, ev_getopt, false },
+	{ "setsockopt", 3, 4, ev_opt, false },
+	{ "getsockopt", 2, 3, ev_opt, false },
 	{ "keysock", 1, 3, ev_keysock, false },
 	{ "keyclose", 1, 1, ev_keyclose, false },
 	{ "pfkey", 2, 2, ev_pfkey, false },

@@ -139,6 +139,19 @@ set_length(struct ipm_in *in)
 	(void)ipm_ip_rewrite(in->m.p, in->family, in->off, total, SIZE_MAX, 0);
 }
 
+/* The tunnel's header goes, the tag comes, the SA counts. */
+static enum ipm_reason
+leave_sa(struct ipm_in *in, struct ipm_sa *sa, bool tunnel, uint8_t proto)
+{
+	enum ipm_reason r = tunnel ? strip(in, sa, proto) : IPM_R_OK;
+
+	if (r != IPM_R_OK)
+		return r;
+	tag(in, sa);
+	ipm_sa_account(sa, in->path->env, in->m.len + in->beyond);
+	return IPM_R_OK;
+}
+
 static enum ipm_go
 decap4(struct ipm_in *in, struct ipm_sa *sa)
 {
@@ -150,13 +163,9 @@ decap4(struct ipm_in *in, struct ipm_sa *sa)
 	ipm_natt_repair(in, sa, proto);
 	if (!ipm_enc(in->path, sa, false, true, 4, ipm_in_span(in)))
 		return refused(in);
-	if (tunnel) {
-		r = strip(in, sa, proto);
-		if (r != IPM_R_OK)
-			return drop_at(in, sa, r);
-	}
-	tag(in, sa);
-	ipm_sa_account(sa, in->path->env, in->m.len + in->beyond);
+	r = leave_sa(in, sa, tunnel, proto);
+	if (r != IPM_R_OK)
+		return drop_at(in, sa, r);
 	if (!tunnel && sa->mode == IPM_MODE_TUNNEL)
 		return drop_at(in, sa, IPM_R_NEXT_HEADER_BAD);
 	return queue(in, sa, tunnel && proto == IPM_PROTO_IPV6 ? 6 : 4);
@@ -190,13 +199,9 @@ decap6(struct ipm_in *in, struct ipm_sa *sa)
 	set_length(in);
 	if (!tunnel && transport_payload_refused(in, sa))
 		return drop_at(in, sa, IPM_R_NEXT_HEADER_BAD);
-	if (tunnel) {
-		r = strip(in, sa, proto);
-		if (r != IPM_R_OK)
-			return drop_at(in, sa, r);
-	}
-	tag(in, sa);
-	ipm_sa_account(sa, in->path->env, in->m.len + in->beyond);
+	r = leave_sa(in, sa, tunnel, proto);
+	if (r != IPM_R_OK)
+		return drop_at(in, sa, r);
 	if (tunnel)
 		return queue(in, sa, proto == IPM_PROTO_IPV4 ? 4 : 6);
 	if (!ipm_enc(in->path, sa, false, false, 6, ipm_in_span(in)))

@@ -341,19 +341,6 @@ ipm_seal(struct ipm_path *path, struct ipm_pkt *m, ipm_off sa)
 	return s.sa->proto == IPM_PROTO_ESP ? seal_esp(&s) : seal_ah(&s);
 }
 
-/* Over IPv6 a checksum is a must (RFC 8200 8.1). */
-static void
-sum_udp6(uint8_t *p, size_t len, size_t hlen)
-{
-	struct ipm_ip ip;
-	uint16_t sum;
-
-	if (ipm_ip_parse(ipm_span(p, len), false, &ip) != IPM_R_OK)
-		return;
-	sum = ipm_upper_sum(&ip, IPM_PROTO_UDP, ipm_span(p + hlen, len - hlen));
-	ipm_store16(p + hlen + 6, sum == 0 ? 0xffff : sum);
-}
-
 /* [NATT-2.1-01] [NATT-2.1-02] [NATT-3.2-01] [NATT-3.2-02] [NATT-3.4-01] */
 enum ipm_reason
 ipm_seal_udp(struct ipm_path *path, struct ipm_pkt *m, const struct ipm_sa *sa)
@@ -377,6 +364,6 @@ ipm_seal_udp(struct ipm_path *path, struct ipm_pkt *m, const struct ipm_sa *sa)
 	m->p[s.proto_off] = IPM_PROTO_UDP;
 	set_length(m->p, version, m->len);
 	if (version == 6)
-		sum_udp6(m->p, m->len, hlen);
+		ipm_udp_fill_sum(m->p, m->len, hlen);
 	return IPM_R_OK;
 }

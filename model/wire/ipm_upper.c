@@ -91,3 +91,16 @@ ipm_tcp_parse(const struct ipm_ip *ip, struct ipm_tcp *tcp)
 	tcp->data = ipm_span_from(s, hlen);
 	return IPM_R_OK;
 }
+
+void
+ipm_udp_fill_sum(uint8_t *packet, size_t len, size_t hlen)
+{
+	struct ipm_ip ip;
+	uint16_t sum;
+
+	if (ipm_ip_parse(ipm_span(packet, len), false, &ip) != IPM_R_OK)
+		return;
+	sum = ipm_upper_sum(
+	    &ip, IPM_PROTO_UDP, ipm_span(packet + hlen, len - hlen));
+	ipm_store16(packet + hlen + 6, sum == 0 ? 0xffff : sum);
+}

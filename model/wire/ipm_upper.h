@@ -39,6 +39,10 @@ enum ipm_reason ipm_udp_parse(const struct ipm_ip *ip, struct ipm_udp *udp);
 uint16_t ipm_upper_sum(
     const struct ipm_ip *ip, uint8_t proto, struct ipm_span segment);
 
+/* Writes the checksum of the UDP datagram at hlen of a packet of len octets;
+ * one of 0 is sent as all ones (RFC 768).  Nothing when it is no IP packet. */
+void ipm_udp_fill_sum(uint8_t *packet, size_t len, size_t hlen);
+
 /*
  * A TCP segment at ip->hlen; options is the octets behind the fixed 20.
  * Returns IPM_R_OK or IPM_R_BAD_LENGTH (a fragment, not TCP, or a data offset
