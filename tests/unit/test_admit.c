@@ -78,6 +78,8 @@ static const struct {
 	    { ESP_TUNNEL }, false, IPM_R_POLICY_MISMATCH },
 	{ "a layer too many", IPM_POLICY_IPSEC, 1, { ESP_REQ }, 2,
 	    { AH_TRANSPORT, ESP_TUNNEL }, false, IPM_R_POLICY_MISMATCH },
+	{ "a layer too many, inside", IPM_POLICY_IPSEC, 1, { ESP_REQ }, 2,
+	    { ESP_TUNNEL, AH_TRANSPORT }, false, IPM_R_POLICY_MISMATCH },
 	{ "IPcomp may be missing", IPM_POLICY_IPSEC, 2, { COMP_REQ, ESP_REQ },
 	    1, { ESP_TUNNEL }, false, IPM_R_OK },
 	{ "IPcomp is there", IPM_POLICY_IPSEC, 2, { COMP_REQ, ESP_REQ }, 2,

@@ -302,3 +302,24 @@ Test(upper, rfc768_rfc793_rfc8200_8_1_checksum)
 		hx_octets_free(&o);
 	}
 }
+
+/* A datagram that FreeBSD 13 sent (recording sock-v4-discard-3-nopolicy);
+ * RFC 768: a checksum of 0 goes out as all ones. */
+Test(upper, udp_checksum_is_written)
+{
+	uint8_t p[] = { 0x45, 0x00, 0x00, 0x1f, 0x49, 0xb1, 0x00, 0x00, 0x40,
+		0x11, 0xad, 0x19, 0xc0, 0x00, 0x02, 0x01, 0xc0, 0x00, 0x02,
+		0x02, 0x23, 0x28, 0x1b, 0x58, 0x00, 0x0b, 0x00, 0x00, 0x6f,
+		0x75, 0x74 };
+
+	ipm_udp_fill_sum(p, sizeof p, 20);
+	cr_assert_eq(ipm_load16(p + 26), 0x59de);
+	/* With its own checksum as payload the sum comes to 0. */
+	ipm_store16(p + 28, 0);
+	ipm_store16(p + 26, 0);
+	ipm_udp_fill_sum(p, sizeof p, 20);
+	ipm_store16(p + 28, ipm_load16(p + 26));
+	ipm_store16(p + 26, 0);
+	ipm_udp_fill_sum(p, sizeof p, 20);
+	cr_assert_eq(ipm_load16(p + 26), 0xffff);
+}
